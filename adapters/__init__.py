@@ -1,0 +1,1 @@
+"""Each folder speaks to exactly one outside thing; none imports another."""

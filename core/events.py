@@ -1,0 +1,116 @@
+"""What an agent says while it runs: a closed sum type. Nothing outside adapters/opencode knows opencode's JSON."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from core.model import AgentRequest, MessageId, SessionId, Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The agent has taken the prompt up: its first assistant message exists."""
+
+    session: SessionId
+    message_id: MessageId  # the prompt's
+    model: str = ""  # provider/model
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Text of one part. `whole` replaces what the part had (its final form, or after a reconnect); otherwise appends."""
+
+    part: str
+    text: str
+    whole: bool = False
+    reasoning: bool = False
+
+
+class StepState(enum.StrEnum):
+    """A tool call's way."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A tool call, whole, each time it changes. `id` is stable over its life."""
+
+    id: str
+    tool: str
+    state: StepState
+    title: str = ""  # the file, command or pattern, one line
+    output: str = ""
+    error: str = ""
+    sub_agent: SessionId | None = None  # set when a sub-agent made the call
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """One line of the agent's own plan."""
+
+    text: str
+    status: str  # pending | in_progress | completed | cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The agent's todo list, whole."""
+
+    todos: tuple[Todo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The run waits until this is answered."""
+
+    request: AgentRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A request is no longer open: answered by us or by another client, or withdrawn."""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """The provider failed and opencode tries again by itself."""
+
+    attempt: int
+    reason: str
+    next_in: float  # seconds until the next attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """One model step ended: what it used. Steps of a run add up."""
+
+    tokens: Tokens
+    cost: float  # USD
+
+
+class Outcome(enum.StrEnum):
+    """How a run ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    CUT = "cut"  # the agent died or forgot the run; nothing more will come
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Always the last event of a run, exactly once."""
+
+    outcome: Outcome
+    error_code: str = ""  # opencode's error name, or ours: see core.errors
+    error: str = ""
+
+
+AgentEvent = Started | Said | Step | Planned | Asked | Settled | Retrying | Metered | Finished

@@ -1,0 +1,437 @@
+"""What core needs from outside, as protocols. Adapters implement them; bot.wiring puts them together."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from core.events import AgentEvent
+from core.model import (
+    AskId,
+    BaseSession,
+    Decision,
+    Document,
+    Inbound,
+    MessageId,
+    PermissionRule,
+    PersonId,
+    Place,
+    Project,
+    ProjectRef,
+    Run,
+    RunId,
+    Session,
+    SessionId,
+    SessionKey,
+)
+from core.progress import Progress
+
+# ── the agent ──────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend can do; the contract suite asks for exactly what is declared."""
+
+    version: str
+    token_deltas: bool  # text arrives as it is written, not a part at a time
+    asks: bool  # permissions and questions can be answered while the run waits
+    message_ids: bool  # a prompt carries our id and can be looked up by it
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSession:
+    """A session as opencode describes it."""
+
+    id: SessionId
+    title: str
+    directory: Path
+    created: datetime
+    parent_id: SessionId | None = None  # set on sub-agents' sessions, not on forks
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a prompt."""
+
+    path: Path
+    mime: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRun:
+    """One prompt to one session. `message_id` was recorded before this is sent."""
+
+    session: SessionId
+    directory: Path
+    message_id: MessageId
+    prompt: str
+    model: str = ""  # provider/model; empty: the session's or opencode's default
+    agent: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    system: str = ""
+
+
+class Known(enum.StrEnum):
+    """What the agent knows about a prompt that may or may not have reached it."""
+
+    ABSENT = "absent"
+    RUNNING = "running"
+    OVER = "over"
+
+
+class AgentPort(Protocol):
+    """An agent backend. Every method may raise `AgentUnavailable`; calls are bounded in time by the backend.
+
+    The backend starts what it needs on first use. `directory` is always absolute.
+    """
+
+    async def capabilities(self) -> Capabilities:
+        """Start if necessary. Raises AgentUnsupported, AgentDenied."""
+
+    async def warm(self, directory: Path) -> None:
+        """Make the first prompt in `directory` fast. Never fails: a cold start is only slow."""
+
+    async def default_model(self, directory: Path) -> str:
+        """`provider/model` opencode would use in `directory`, empty when it has none."""
+
+    def new_message_id(self) -> MessageId:
+        """Later ids sort after earlier ones."""
+
+    async def create_session(self, directory: Path, title: str, rules: Sequence[PermissionRule] = ()) -> AgentSession:
+        """`rules` are opencode's own, for this session only (forks do not inherit them)."""
+
+    async def find_session(self, session: SessionId) -> AgentSession | None:
+        """None when opencode does not have it."""
+
+    async def list_sessions(self, directory: Path) -> list[AgentSession]:
+        """Root sessions of that directory's project."""
+
+    async def fork_session(self, session: SessionId, directory: Path, before: MessageId | None = None) -> AgentSession:
+        """Branch `session` into `directory`; with `before`, only what came before that message.
+
+        The fork's directory may come out wrong: call `settle_directory` before prompting. Raises AgentSessionGone.
+        """
+
+    async def settle_directory(self, session: SessionId, directory: Path) -> None:
+        """Bring the session to `directory` and read it back. Raises WrongDirectory, AgentSessionGone."""
+
+    async def rename_session(self, session: SessionId, title: str) -> None:
+        """Set the title people see in opencode's own interfaces."""
+
+    async def delete_session(self, session: SessionId) -> None:
+        """No error when it is gone already."""
+
+    def run(self, run: AgentRun) -> AsyncIterator[AgentEvent]:
+        """Send the prompt and yield what happens, `Finished` last and exactly once.
+
+        Raises AgentUnavailable or AgentError only before the prompt was sent; afterwards failures are `Finished`.
+        Closing the iterator stops listening, not the run.
+        """
+
+    def attach(self, run: AgentRun) -> AsyncIterator[AgentEvent]:
+        """Like `run` for a prompt opencode has already: what it stored first, then what follows."""
+
+    async def lookup(self, run: AgentRun) -> Known:
+        """Whether the prompt reached opencode. For use when in doubt; never send again while RUNNING or OVER."""
+
+    async def stop(self, session: SessionId, directory: Path) -> None:
+        """Abort what runs. The run's iterator then ends with `Finished(STOPPED)`."""
+
+    async def decide(self, session: SessionId, directory: Path, request_id: str, decision: Decision) -> bool:
+        """Answer a permission or question. False: the request is not open any more. `always` is sent as `once`."""
+
+    async def close(self) -> None:
+        """End processes this backend started; leave the ones it attached to."""
+
+
+# ── the checkout ───────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """What `inspect` saw of a project's repository."""
+
+    head: str  # commit id, empty in a repository without commits
+    branch: str  # empty when detached
+    dirty: bool
+
+
+class Workspace(Protocol):
+    """git and the file system around it. All methods raise WorkspaceError with git's own words."""
+
+    async def inspect(self, project: Project) -> Checkout:
+        """Refuses what is no git repository, bare, without commits, or lacks `base_branch`."""
+
+    async def add_worktree(self, project: Project, directory: Path, branch: str, start: str = "") -> None:
+        """New worktree on a new branch from `start` (default: the project's base branch), `copy` files put in.
+
+        Safe to repeat: a worktree of ours on that branch in that directory is taken as done. Refuses a directory or
+        branch that exists otherwise.
+        """
+
+    async def remove_worktree(self, project: Project, directory: Path, branch: str) -> None:
+        """Undo `add_worktree` of a session that never ran: deletes the worktree and its branch, absent ones ignored.
+
+        Refuses when there are changes or commits in it.
+        """
+
+    async def set_up(self, project: Project, directory: Path, output: Callable[[str], None]) -> None:
+        """Run the project's `setup` by `sh -c` in `directory`, lines to `output` as they come."""
+
+    async def snapshot(self, directory: Path, name: str) -> str:
+        """Commit id of the whole worktree as it is (ignored files apart), kept below refs/kugetsu/`name`.
+
+        Neither index nor HEAD nor branches change. Its first parent is HEAD.
+        """
+
+    async def restore(self, directory: Path, snapshot: str) -> None:
+        """Make the worktree's files those of `snapshot`, as uncommitted changes; ignored files stay."""
+
+    async def snapshot_head(self, directory: Path, snapshot: str) -> str:
+        """The commit HEAD was at when `snapshot` was made."""
+
+    async def changed_files(self, directory: Path, before: str, after: str) -> int:
+        """How many files differ between two snapshots."""
+
+    async def drop_snapshots(self, directory: Path, name: str) -> None:
+        """Forget every snapshot below refs/kugetsu/`name`."""
+
+
+# ── the store ──────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A persisted sequence of steps with outside effects, e.g. starting an issue.
+
+    `data` is what a later step or a restart needs (ids, paths); `done` are the names of finished steps, in order.
+    """
+
+    id: int
+    kind: str  # start | fork | base
+    subject: str  # the session's or project's key
+    data: Mapping[str, Any]
+    done: tuple[str, ...]
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request of the agent that people were shown."""
+
+    id: AskId
+    run: RunId
+    session: SessionKey
+    request: Any  # core.model.AgentRequest
+    created: datetime
+    decision: Decision | None = None
+    decided_by: PersonId | None = None
+    decided_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Text received for one part of a run's answer; `whole` replaces what the part had."""
+
+    run: RunId
+    part: str
+    text: str
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An outbox row: a run's answer for one place. `key` is the idempotency key and never changes."""
+
+    id: int
+    key: str
+    place: Place
+    run: RunId
+    state: str  # pending | sending | sent | unknown
+
+
+class Store(Protocol):
+    """The durable truth. Each call is one committed transaction. Raises StoreError.
+
+    Methods that read return values; nothing is cached outside.
+    """
+
+    async def open(self) -> None:
+        """Migrate and check. Raises StoreError when the database is damaged or from a newer kugetsu."""
+
+    async def close(self) -> None:
+        """After this, no call is allowed."""
+
+    # inbox
+    async def receive(self, inbound: Inbound) -> int | None:
+        """Row id, or None when this event id of this platform was received before (7 days are remembered)."""
+
+    async def close_inbound(self, row: int, outcome: str, reason: str = "") -> None:
+        """outcome: accepted | refused | ignored | failed."""
+
+    # projects and base sessions
+    async def adopted_projects(self) -> dict[str, Path]:
+        """Projects people added from inside a checkout: ref → path."""
+
+    async def adopt_project(self, project: ProjectRef, path: Path) -> None:
+        """Add or replace."""
+
+    async def base(self, project: ProjectRef) -> BaseSession | None: ...
+
+    async def bases(self) -> list[BaseSession]: ...
+
+    async def save_base(self, base: BaseSession) -> None: ...
+
+    # sessions and places
+    async def add_session(self, session: Session) -> None:
+        """Raises SessionExists when the key is taken."""
+
+    async def save_session(self, session: Session) -> None: ...
+
+    async def remove_session(self, key: SessionKey) -> None:
+        """With its places; its runs stay for the audit."""
+
+    async def session(self, key: SessionKey) -> Session | None: ...
+
+    async def sessions(self) -> list[Session]:
+        """Oldest first."""
+
+    async def attach(self, place: Place, key: SessionKey) -> None:
+        """A place has one session: an earlier attachment is replaced."""
+
+    async def detach(self, place: Place) -> None: ...
+
+    async def session_at(self, place: Place) -> SessionKey | None: ...
+
+    async def places(self, key: SessionKey) -> list[Place]:
+        """In the order they were attached."""
+
+    # persisted sequences
+    async def begin(self, kind: str, subject: str, data: Mapping[str, Any]) -> Operation: ...
+
+    async def step_done(self, operation: Operation, step: str, data: Mapping[str, Any] | None = None) -> Operation:
+        """Append a finished step and merge `data`."""
+
+    async def end(self, operation: Operation) -> None: ...
+
+    async def open_operations(self) -> list[Operation]: ...
+
+    # runs
+    async def add_run(self, session: SessionKey, prompt: str, person: PersonId, place: Place) -> Run:
+        """Queued, with the session's next number."""
+
+    async def save_run(self, run: Run) -> None: ...
+
+    async def run(self, run: RunId) -> Run | None: ...
+
+    async def runs(self, session: SessionKey) -> list[Run]:
+        """Oldest first."""
+
+    async def unfinished_runs(self) -> list[Run]:
+        """Over all sessions, oldest first."""
+
+    async def append_text(self, chunks: Sequence[Chunk]) -> None:
+        """Keep received text safe while runs go on: in order, one transaction for all of them."""
+
+    async def received_text(self, run: RunId) -> str:
+        """Parts in order of their first text, joined by a blank line. Empty after the run was saved as over."""
+
+    # questions
+    async def add_ask(self, ask: Ask) -> None: ...
+
+    async def save_ask(self, ask: Ask) -> None: ...
+
+    async def open_asks(self) -> list[Ask]: ...
+
+    # outbox
+    async def enqueue(self, run: RunId, places: Sequence[Place]) -> list[Delivery]:
+        """One pending row a place, keyed by run and place; repeating it adds nothing."""
+
+    async def save_delivery(self, delivery: Delivery) -> None: ...
+
+    async def pending_deliveries(self) -> list[Delivery]: ...
+
+    # audit
+    async def audit(self, person: PersonId, action: str, subject: str, place: Place | None, detail: str = "") -> None:
+        """Append-only."""
+
+
+# ── the chats ──────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class RunHeader:
+    """What a live message's first line is made of."""
+
+    run: Run
+    session: Session
+    asker: str  # name for people
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A run that is over, for the answer and for scripts."""
+
+    run: Run
+    session: Session
+    files_changed: int | None = None  # None where nobody counted
+
+
+class LiveMessage(Protocol):
+    """One run's message in one place, edited as the run goes on. Calls never overlap."""
+
+    interval: float  # seconds to leave between updates
+
+    async def update(self, progress: Progress) -> None:
+        """Show the newest state; states in between were skipped."""
+
+    async def settle(self, report: RunReport) -> None:
+        """Exactly once, last."""
+
+
+class ChatPort(Protocol):
+    """A chat platform."""
+
+    platform: str
+
+    def can_ask(self, place: Place) -> bool:
+        """Whether somebody there could answer a permission request now."""
+
+    async def open_thread(self, origin: Place, session: Session) -> Place:
+        """Where a session started from `origin` is to live."""
+
+    async def send(self, place: Place, document: Document) -> None:
+        """A notice; silent where the platform can."""
+
+    def live(self, place: Place, header: RunHeader) -> LiveMessage:
+        """Opened when the run starts; nothing is sent before the first update."""
+
+    async def answer(self, place: Place, report: RunReport, key: str) -> None:
+        """The run's answer, once: repeating a `key` must not show it twice where the platform can prevent it."""
+
+    async def ask(self, place: Place, ask: Ask) -> None:
+        """Show a request, ringing."""
+
+    async def settle_ask(self, place: Place, ask: Ask) -> None:
+        """Show who decided what; buttons are withdrawn."""
+
+
+# ── the rest ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Clock(Protocol):
+    """Time, injected so that tests own it."""
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+ReceiveInbound = Callable[[Inbound], Awaitable[None]]
