@@ -19,7 +19,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Text of one part. `whole` replaces what the part had (its final form, or after a reconnect); otherwise appends."""
+    """Text of one part: appended, or with `whole` in place of what the part had (its final form, a reconnect)."""
 
     part: str
     text: str

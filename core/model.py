@@ -244,6 +244,8 @@ class Inbound:
     person: Person
     text: str
     at: datetime
+    directory: Path | None = None  # where a terminal stands: its project or session is understood from it
+    debug: bool = False  # write the session's debug log for what this starts
 
 
 @dataclass(frozen=True, slots=True)

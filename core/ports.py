@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from core.model import (
     Inbound,
     MessageId,
     PermissionRule,
+    Person,
     PersonId,
     Place,
     Project,
@@ -434,4 +435,33 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
-ReceiveInbound = Callable[[Inbound], Awaitable[None]]
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the sender of one message is told at once, in the thread it belongs to."""
+
+    document: Document
+    ok: bool = True
+    code: str = ""  # of the error, see core.errors; empty when ok
+    data: Any = None  # JSON-ready, for scripts: what `--json` prints
+    place: Place | None = None  # where the conversation goes on, when that is not where the message came from
+    run: RunId | None = None  # the run this message started or queued
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A button pressed, or a request answered by text."""
+
+    button: str
+    person: Person
+    place: Place
+    text: str = ""  # free text that goes with it: an answer, the reason of a reject
+
+
+class Intake(Protocol):
+    """What chats hand their events to."""
+
+    async def receive(self, inbound: Inbound) -> Reply:
+        """Commands (`/start …`, `!start …`) and plain messages. Never raises for what a person did wrong."""
+
+    async def press(self, press: Press) -> Reply:
+        """Decisions and other buttons; takes the control lane, never waits behind a run."""
