@@ -392,8 +392,8 @@ class LiveMessage(Protocol):
     async def update(self, progress: Progress) -> None:
         """Show the newest state; states in between were skipped."""
 
-    async def settle(self, report: RunReport) -> None:
-        """Exactly once, last."""
+    async def settle(self, progress: Progress, report: RunReport) -> None:
+        """Exactly once, last; `progress` may be newer than the last update."""
 
 
 class ChatPort(Protocol):

@@ -1,0 +1,216 @@
+"""The one table of commands: chats, the command line, help and near-miss hints are all made from it. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import re
+from dataclasses import dataclass
+
+from core import refs
+from core.access import Role
+from core.errors import UsageError
+from core.model import SessionKey
+from core.refs import RefContext
+
+
+class Need(enum.Enum):
+    """Whether a command takes something."""
+
+    NO = "no"
+    MAY = "may"
+    MUST = "must"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """`--name VALUE`, or a flag when it has no `value`."""
+
+    name: str
+    help: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One command: its words, who may use it, what it takes."""
+
+    name: str
+    summary: str
+    role: Role
+    ref: Need = Need.NO
+    message: Need = Need.NO
+    message_name: str = "message"
+    options: tuple[Option, ...] = ()
+    examples: tuple[str, ...] = ()
+    runs: bool = False  # ends in a run: `--json` streams its events
+
+    @property
+    def usage(self) -> str:
+        """`start <ref> [message]`."""
+        words = [self.name]
+        brackets = {Need.MAY: "[{}]", Need.MUST: "<{}>"}
+        if self.ref is not Need.NO:
+            words.append(brackets[self.ref].format("ref"))
+        words.extend(f"[--{option.name}{' ' + option.value if option.value else ''}]" for option in self.options)
+        if self.message is not Need.NO:
+            words.append(brackets[self.message].format(self.message_name))
+        return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a person asked for, understood."""
+
+    spec: Spec
+    ref: SessionKey | None = None
+    message: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+
+    def option(self, name: str) -> str:
+        """The value given, "yes" for a flag, "" when absent."""
+        return dict(self.options).get(name, "")
+
+
+REF = refs.EXAMPLE
+TABLE: tuple[Spec, ...] = (
+    Spec(
+        "start",
+        "open a thread for an issue: worktree, fork of the base session, first prompt",
+        Role.DRIVER,
+        ref=Need.MUST,
+        message=Need.MUST,
+        examples=(f"start {REF} implement the login form",),
+        runs=True,
+    ),
+    Spec(
+        "continue",
+        "next prompt to the issue's session, from any place",
+        Role.DRIVER,
+        ref=Need.MAY,
+        message=Need.MUST,
+        examples=(f"continue {REF} now add tests",),
+        runs=True,
+    ),
+    Spec(
+        "fork",
+        "branch the session into its own worktree and git branch",
+        Role.DRIVER,
+        ref=Need.MAY,
+        message=Need.MAY,
+        options=(
+            Option("name", "name of the fork", "NAME"),
+            Option("at", "fork as it was after this run of the session", "RUN"),
+        ),
+        examples=(f"fork {REF} --name idea try it with a queue", "fork --at 2"),
+        runs=True,
+    ),
+    Spec("stop", "abort the run; keeps what was done", Role.DRIVER, ref=Need.MAY, examples=("stop",)),
+    Spec(
+        "retry",
+        "run the last prompt again after a failure or stop",
+        Role.DRIVER,
+        ref=Need.MAY,
+        examples=("retry",),
+        runs=True,
+    ),
+    Spec("status", "this session: state, branch, runs, what waits", Role.VIEWER, ref=Need.MAY, examples=("status",)),
+    Spec("list", "all sessions, forks below what they were forked from", Role.VIEWER, examples=("list",)),
+    Spec("watch", "attach this place to an existing session", Role.VIEWER, ref=Need.MUST, examples=(f"watch {REF}",)),
+    Spec("unwatch", "detach this place from its session", Role.VIEWER, examples=("unwatch",)),
+    Spec(
+        "init",
+        "make a project's base session; --force makes it anew",
+        Role.ADMIN,
+        message=Need.MAY,
+        message_name="project",
+        options=(Option("force", "make it again although there is one"),),
+        examples=("init github.com/shoko/kugetsu",),
+    ),
+    Spec("whoami", "your person id, as a line for the configuration", Role.NONE, examples=("whoami",)),
+    Spec("doctor", "check everything and say what to do", Role.DRIVER, examples=("doctor",)),
+    Spec(
+        "help",
+        "all commands, or one with examples",
+        Role.NONE,
+        message=Need.MAY,
+        message_name="command",
+        examples=("help start",),
+    ),
+)
+
+_WORD = re.compile(r"\S+")
+
+
+def is_command(text: str) -> bool:
+    """`/start …` or `!start …`; a lone slash, a path or `!!` is plain text."""
+    return bool(re.match(r"[/!][A-Za-z]", text)) and not re.match(r"/\S*/", text)
+
+
+def find(name: str) -> Spec | None:
+    """By name, whatever its case."""
+    return next((spec for spec in TABLE if spec.name == name.lower()), None)
+
+
+def parse(text: str, context: RefContext) -> Command:
+    """A line that `is_command`. Raises UsageError or RefError, both with an example that works."""
+    name, rest = _take_word(text[1:])
+    spec = find(name)
+    if spec is None:
+        raise UsageError(f"There is no command `{name[:40]}`.", near_miss(name))
+    options, rest, ended = _options(spec, rest)
+    ref: SessionKey | None = None
+    if spec.ref is not Need.NO:
+        word, after = _take_word(rest)
+        if spec.ref is Need.MUST and not word:
+            raise UsageError(f"`{spec.name}` needs to know the issue.", _example(spec))
+        if word and (spec.ref is Need.MUST or refs.looks_like_ref(word)):
+            ref, rest = refs.parse_session(word, context), after
+            if not ended:
+                more, rest, _ = _options(spec, rest)
+                options = (*options, *more)
+    if spec.message is Need.MUST and not rest.strip():
+        raise UsageError(f"`{spec.name}` needs a {spec.message_name}.", _example(spec))
+    if spec.message is Need.NO and rest.strip():
+        raise UsageError(f"`{spec.name}` does not take `{rest.strip()[:40]}`.", f"Usage: `/{spec.usage}`.")
+    return Command(spec, ref, rest.strip(), options)
+
+
+def near_miss(name: str) -> str:
+    """The nearest right command and an example of it."""
+    close = difflib.get_close_matches(name.lower(), [spec.name for spec in TABLE], n=1, cutoff=0.5)
+    spec = find(close[0]) if close else None
+    return f"Did you mean `/{spec.name}`? {_example(spec)}" if spec else "`/help` lists what there is."
+
+
+def _example(spec: Spec) -> str:
+    return f"For example: `/{spec.examples[0]}`."
+
+
+def _take_word(text: str) -> tuple[str, str]:
+    match = _WORD.search(text)
+    return (match[0], text[match.end() :]) if match else ("", "")
+
+
+def _options(spec: Spec, text: str) -> tuple[tuple[tuple[str, str], ...], str, bool]:
+    """Leading `--name value` of `text`, what follows, and whether a lone `--` ended them.
+
+    A command without options leaves dashes to the message.
+    """
+    found: list[tuple[str, str]] = []
+    while True:
+        word, after = _take_word(text)
+        if word == "--":
+            return tuple(found), after, True
+        if not (word.startswith("--") and spec.options):
+            return tuple(found), text, False
+        option = next((option for option in spec.options if f"--{option.name}" == word), None)
+        if option is None:
+            raise UsageError(f"`{spec.name}` has no option `{word[:40]}`.", f"Usage: `/{spec.usage}`.")
+        text = after
+        value = "yes"
+        if option.value:
+            value, text = _take_word(text)
+            if not value:
+                raise UsageError(f"`{word}` needs a value.", f"Usage: `/{spec.usage}`.")
+        found.append((option.name, value))

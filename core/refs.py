@@ -1,0 +1,211 @@
+"""Issue refs: what people type → IssueRef, and IssueRef → file, branch and title names. Pure.
+
+Only ASCII letters, digits, `.`, `_` and `-` are let through, so no part of a ref can be an option, a path out of its
+folder, or a look-alike of another name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from core.errors import RefError
+from core.model import LOCAL_INSTANCE, IssueRef, ProjectRef, SessionKey
+
+EXAMPLE = "github.com/shoko/kugetsu#14"
+MAX_REF_LENGTH = 300  # longer than any forge allows; keeps error messages and file names short
+MAX_NUMBER = 2**31 - 1  # forges store issue numbers in 32 bits or count far below that
+MAX_SLUG_LENGTH = 180  # of the 255 bytes a file name may have, the rest is for suffixes
+
+_SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.][A-Za-z0-9_.-]{0,99}")
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[1-9][0-9]{0,4})?")
+_NUMBER = re.compile(r"[1-9][0-9]*", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+_WEB = re.compile(
+    r"^(?P<project>.+?)(?:/-)?/(?P<kind>issues|pulls?|merge_requests|work_items)/(?P<number>[^/]+)(?:/.*)?$"
+)
+_REF_LIKE = re.compile(
+    r"^(?:\S*/\S*)?[#!]\d+(?:~\S*)?$|^https?://|^\S+/\S+[#!]|/(?:issues|pulls?|merge_requests)/\d", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RefContext:
+    """What completes a short ref: `owner/repo#14` takes the instance, `#14` the project."""
+
+    default_instance: str = "github.com"
+    project: ProjectRef | None = None
+
+
+def looks_like_ref(word: str) -> bool:
+    """Whether a word was probably meant as a ref, right or wrong: decides between a hint and plain text."""
+    return bool(_REF_LIKE.search(word))
+
+
+def parse_issue(text: str, context: RefContext | None = None) -> IssueRef:
+    """Understand any form of SPEC 3. Raises RefError with a correct example."""
+    context = context or RefContext()
+    text = _checked(text)
+    if text.lower().startswith(("http://", "https://")):
+        return _from_url(text)
+    web = _WEB.match(text.partition("#")[0])
+    if web and _host_like(text.partition("/")[0]):
+        return _from_url(f"https://{text}")
+    project_text, separator, number = _split_number(text)
+    if not separator:
+        raise _error(text, "the number is missing")
+    if project_text:
+        project = parse_project(project_text, context.default_instance)
+    elif context.project:
+        project = context.project
+    else:
+        raise _error(text, "a number alone is understood only where the project is known")
+    return IssueRef(project, _number(number, text), merge_request=separator == "!")
+
+
+def parse_session(text: str, context: RefContext | None = None) -> SessionKey:
+    """`<ref>` or `<ref>~name`. Raises RefError."""
+    ref, tilde, name = text.partition("~")
+    if tilde and not _NAME.fullmatch(name):
+        raise _error(text, "a fork's name has letters, digits, `-` and `_`, at most 40")
+    return SessionKey(parse_issue(ref, context), name)
+
+
+def parse_name(text: str) -> str:
+    """The name of a fork. Raises RefError."""
+    if not _NAME.fullmatch(text):
+        raise _error(text, "a fork's name has letters, digits, `-` and `_`, at most 40")
+    return text
+
+
+def parse_project(text: str, default_instance: str = "github.com") -> ProjectRef:
+    """`instance/owner/repo`, `owner/repo`, or `local/<folder>`. Raises RefError."""
+    text = _checked(text)
+    parts = text.split("/")
+    if parts[0] == LOCAL_INSTANCE and len(parts) == 2:
+        return ProjectRef(LOCAL_INSTANCE, "", _segment(parts[1], text))
+    if len(parts) >= 3 and _host_like(parts[0]):
+        instance, rest = parts[0].lower(), parts[1:]
+    else:
+        instance, rest = default_instance.lower(), parts
+    if len(rest) < 2:
+        raise _error(text, "the owner or the repository is missing")
+    if not _HOST.fullmatch(instance) or ".." in instance:
+        raise _error(text, f"`{_shown(instance)}` is no host name")
+    segments = [_segment(part, text) for part in rest]
+    return ProjectRef(instance, "/".join(segments[:-1]), segments[-1])
+
+
+def parse_remote(url: str, folder: str) -> ProjectRef:
+    """The project of a git remote's URL; `local/<folder>` where it names no forge we could tell."""
+    scp = re.match(r"^(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)$", url)
+    if scp:
+        host, path = scp[1], scp[2]
+    else:
+        parts = urlsplit(url)
+        ssh = parts.scheme in {"ssh", "git+ssh", "git"}
+        host = (parts.hostname or "") if ssh or not parts.port else f"{parts.hostname}:{parts.port}"
+        path = parts.path
+    path = path.strip("/").removesuffix(".git")
+    if host and "/" in path:
+        try:
+            return parse_project(f"{host}/{path}") if _host_like(host) else local_project(folder)
+        except RefError:
+            return local_project(folder)
+    return local_project(folder)
+
+
+def local_project(folder: str) -> ProjectRef:
+    """`local/<folder>`, other characters replaced."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder).strip("-.") or "project"
+    return ProjectRef(LOCAL_INSTANCE, "", name[:100])
+
+
+def slug(key: SessionKey) -> str:
+    """File-name stem: `github.com-shoko-kugetsu-14`, a fork's with `~name`. Not unique: see `unique`."""
+    number = f"mr-{key.ref.number}" if key.ref.merge_request else str(key.ref.number)
+    stem = re.sub(r"[/:]", "-", f"{key.ref.project}-{number}")
+    if len(stem) > MAX_SLUG_LENGTH:
+        stem = f"{stem[: MAX_SLUG_LENGTH - 7]}-{_short_hash(stem)}"
+    return f"{stem}~{key.name}" if key.name else stem
+
+
+def branch(key: SessionKey) -> str:
+    """The session's git branch: `kugetsu/14`, a fork's `kugetsu/14-name`. Not unique: see `unique`."""
+    number = f"mr-{key.ref.number}" if key.ref.merge_request else str(key.ref.number)
+    return f"kugetsu/{number}-{key.name}" if key.name else f"kugetsu/{number}"
+
+
+def unique(name: str, key: SessionKey, taken: Callable[[str], bool]) -> str:
+    """`name`, or with a short hash of the key when another session has it (`a-b/c#1` beside `a/b-c#1`)."""
+    return f"{name}-{_short_hash(key.key)}" if taken(name) else name
+
+
+def _checked(text: str) -> str:
+    if len(text) > MAX_REF_LENGTH:
+        raise _error(text, f"it has {len(text)} characters, {MAX_REF_LENGTH} are the limit")
+    if not text.isascii():
+        raise _error(text, "only plain ASCII letters are allowed, look-alikes of other alphabets are not")
+    if not text.isprintable() or " " in text:
+        raise _error(text, "it contains a space or a control character")
+    if not text:
+        raise _error(text, "it is empty")
+    return text
+
+
+def _from_url(text: str) -> IssueRef:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise _error(text, "the URL is malformed") from None
+    host = (parts.hostname or "") + (f":{port}" if port else "")
+    match = _WEB.match(parts.path.strip("/"))
+    if not match:
+        raise _error(text, "the URL is not that of an issue, pull or merge request")
+    project = parse_project(f"{host}/{match['project']}") if _host_like(host) else None
+    if project is None:
+        raise _error(text, f"`{_shown(host)}` is no host name")
+    return IssueRef(project, _number(match["number"], text), merge_request=match["kind"] == "merge_requests")
+
+
+def _split_number(text: str) -> tuple[str, str, str]:
+    at = max(text.rfind("#"), text.rfind("!"))
+    return (text, "", "") if at < 0 else (text[:at], text[at], text[at + 1 :])
+
+
+def _number(text: str, whole: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise _error(whole, f"`{_shown(text)}` is no issue number")
+    if len(text) > 10 or int(text) > MAX_NUMBER:
+        raise _error(whole, f"the number is above {MAX_NUMBER}")
+    return int(text)
+
+
+def _segment(part: str, whole: str) -> str:
+    if not _SEGMENT.fullmatch(part):
+        raise _error(whole, f"`{_shown(part)}` is no owner or repository name" if part else "a part is missing")
+    return part
+
+
+def _host_like(word: str) -> bool:
+    """A first segment is an instance when it could only be one: dots and ports do not occur in owners we complete."""
+    return "." in word.strip(".") or ":" in word or word.lower() == "localhost"
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+def _shown(text: str) -> str:
+    safe = "".join(c if c.isprintable() and c.isascii() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return safe if len(safe) <= 60 else f"{safe[:60]}…"
+
+
+def _error(text: str, why: str) -> RefError:
+    return RefError(
+        f"`{_shown(text)}` is no issue ref: {why}.", f"Write it like `{EXAMPLE}`, or paste the issue's URL."
+    )

@@ -1,0 +1,37 @@
+"""Permission rules: which requests of the agent are answered without asking anybody. Pure."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from core.model import PermissionRequest, PermissionRule
+
+ALLOW, DENY, ASK = "allow", "deny", "ask"
+
+
+def verdict(request: PermissionRequest, rules: Sequence[PermissionRule]) -> str:
+    """allow | deny | ask. The last matching rule wins for each pattern; all must be allowed, one denied is enough."""
+    answers = {_answer(request.permission, pattern, rules) for pattern in request.patterns or ("*",)}
+    if DENY in answers:
+        return DENY
+    return ALLOW if answers == {ALLOW} else ASK
+
+
+def _answer(permission: str, pattern: str, rules: Sequence[PermissionRule]) -> str:
+    for rule in reversed(rules):
+        if _matches(rule.permission, permission) and _matches(rule.pattern, pattern):
+            return rule.action
+    return ASK
+
+
+def _matches(wildcard: str, text: str) -> bool:
+    return bool(_compiled(wildcard).fullmatch(text))
+
+
+@lru_cache(maxsize=1024)
+def _compiled(wildcard: str) -> re.Pattern[str]:
+    # As opencode's own: only `*` (anything, slashes too) and `?`; brackets mean themselves.
+    return re.compile(fnmatch.translate(wildcard.replace("[", "[[]")), re.DOTALL)
