@@ -31,6 +31,10 @@ class LiveSlot:
         self._newest = progress
         self._changed.set()
 
+    def drop(self) -> None:
+        """Stop updating; the message stays as it is."""
+        self._pump.cancel()
+
     async def settle(self, report: RunReport) -> None:
         """Stop updating, then close the message with how the run ended."""
         self._pump.cancel()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -128,14 +128,14 @@ class AgentPort(Protocol):
     async def delete_session(self, session: SessionId) -> None:
         """No error when it is gone already."""
 
-    def run(self, run: AgentRun) -> AsyncIterator[AgentEvent]:
+    def run(self, run: AgentRun) -> AsyncGenerator[AgentEvent]:
         """Send the prompt and yield what happens, `Finished` last and exactly once.
 
         Raises AgentUnavailable or AgentError only before the prompt was sent; afterwards failures are `Finished`.
         Closing the iterator stops listening, not the run.
         """
 
-    def attach(self, run: AgentRun) -> AsyncIterator[AgentEvent]:
+    def attach(self, run: AgentRun) -> AsyncGenerator[AgentEvent]:
         """Like `run` for a prompt opencode has already: what it stored first, then what follows."""
 
     async def lookup(self, run: AgentRun) -> Known:
@@ -255,6 +255,10 @@ class Delivery:
     place: Place
     run: RunId
     state: str  # pending | sending | sent | unknown
+
+    def in_state(self, state: str) -> Delivery:
+        """The same row, moved on."""
+        return replace(self, state=state)
 
 
 class Store(Protocol):
@@ -451,6 +455,7 @@ class Reply:
 class Press:
     """A button pressed, or a request answered by text."""
 
+    id: str  # the platform's own id of the press: what de-duplicates a replay
     button: str
     person: Person
     place: Place

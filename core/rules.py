@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -33,5 +32,8 @@ def _matches(wildcard: str, text: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _compiled(wildcard: str) -> re.Pattern[str]:
-    # As opencode's own: only `*` (anything, slashes too) and `?`; brackets mean themselves.
-    return re.compile(fnmatch.translate(wildcard.replace("[", "[[]")), re.DOTALL)
+    # As opencode's own: `*` is anything, slashes too, `?` one character, and `git *` covers a bare `git`.
+    pattern = re.escape(wildcard).replace(r"\*", ".*").replace(r"\?", ".")
+    if pattern.endswith(r"\ .*"):
+        pattern = pattern.removesuffix(r"\ .*") + r"(\ .*)?"
+    return re.compile(pattern, re.DOTALL)

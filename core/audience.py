@@ -1,0 +1,121 @@
+"""Who sees a session: fans one session's news out to all its places. A place that fails never affects the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from core.journal import Journal
+from core.live import Complain, LiveSlot
+from core.model import Document, Place, SessionKey
+from core.ports import Ask, ChatPort, Clock, RunHeader, RunReport, Store
+from core.progress import Progress
+
+
+@dataclass(slots=True)
+class Show:
+    """A run on air: one slot a place."""
+
+    header: RunHeader
+    slots: dict[Place, LiveSlot] = field(default_factory=dict)
+    newest: Progress = field(default_factory=Progress)
+
+    def show(self, progress: Progress) -> None:
+        """Overwrite what every place shows next; never waits."""
+        self.newest = progress
+        for slot in self.slots.values():
+            slot.show(progress)
+
+
+class Audience:
+    """Knows the chats and which run of a session is on air."""
+
+    def __init__(
+        self, store: Store, chats: Mapping[str, ChatPort], journal: Journal, clock: Clock, complain: Complain
+    ) -> None:
+        self._store = store
+        self._chats = chats
+        self._journal = journal
+        self._clock = clock
+        self._complain = complain
+        self._on_air: dict[str, Show] = {}
+
+    def chat(self, place: Place) -> ChatPort | None:
+        """The place's platform, if it is switched on."""
+        return self._chats.get(place.platform)
+
+    async def open(self, header: RunHeader) -> Show:
+        """Begin a live message in every place of the session."""
+        show = Show(header)
+        self._on_air[header.session.key.key] = show
+        for place in await self._store.places(header.session.key):
+            self._add(show, place)
+        return show
+
+    async def attach(self, place: Place, key: SessionKey) -> None:
+        """Show the session in `place` from now on, the run on air included."""
+        await self._store.attach(place, key)
+        show = self._on_air.get(key.key)
+        if show and place not in show.slots:
+            self._add(show, place)
+
+    async def detach(self, place: Place) -> None:
+        """Stop showing anything there."""
+        key = await self._store.session_at(place)
+        await self._store.detach(place)
+        show = self._on_air.get(key.key) if key else None
+        slot = show.slots.pop(place, None) if show else None
+        if slot:
+            slot.drop()
+
+    async def close(self, show: Show, report: RunReport) -> None:
+        """Settle every live message, then deliver the answer to every place; the run itself is saved already."""
+        self._on_air.pop(report.session.key.key, None)
+        slots = dict(show.slots)
+        deliveries = {row.place: row for row in await self._store.enqueue(report.run.id, list(slots))}
+
+        async def settle(chat: ChatPort, place: Place) -> None:
+            await slots[place].settle(report)
+            delivery = deliveries[place]
+            await self._store.save_delivery(delivery.in_state("sending"))
+            await chat.answer(place, report, delivery.key)
+            await self._store.save_delivery(delivery.in_state("sent"))
+
+        await self._in_each(slots, settle)
+
+    async def tell(self, key: SessionKey, document: Document) -> None:
+        """A notice in every place of the session."""
+        await self._in_each(await self._store.places(key), lambda chat, place: chat.send(place, document))
+
+    async def can_ask(self, key: SessionKey) -> bool:
+        """Whether somebody in one of the session's places could answer a request now."""
+        places = await self._store.places(key)
+        return any((chat := self.chat(place)) and chat.can_ask(place) for place in places)
+
+    async def ask(self, ask: Ask) -> None:
+        """Show the request in every place."""
+        await self._in_each(await self._store.places(ask.session), lambda chat, place: chat.ask(place, ask))
+
+    async def settle_ask(self, ask: Ask) -> None:
+        """Show everywhere who decided what."""
+        await self._in_each(await self._store.places(ask.session), lambda chat, place: chat.settle_ask(place, ask))
+
+    def _add(self, show: Show, place: Place) -> None:
+        chat = self.chat(place)
+        if chat:
+            message = chat.live(place, show.header)
+            slot = show.slots[place] = LiveSlot(message, self._clock, self._journal.flush, self._complain)
+            slot.show(show.newest)
+
+    async def _in_each(self, places: Iterable[Place], call: Callable[[ChatPort, Place], Awaitable[None]]) -> None:
+        async def guarded(place: Place) -> None:
+            chat = self.chat(place)
+            if chat is None:
+                return
+            try:
+                await call(chat, place)
+            except Exception as error:  # noqa: BLE001  whatever one platform does, the others are served
+                self._complain(f"{place} could not be reached", error)
+
+        await asyncio.gather(*(guarded(place) for place in places))

@@ -1,0 +1,74 @@
+"""The way in: inbox → command or prompt → reply. Every chat hands its events to this and to nothing else."""
+
+from __future__ import annotations
+
+from core import commands, view
+from core.access import Role
+from core.asks import Asks
+from core.conduct import Conductor
+from core.errors import KugetsuError
+from core.live import Complain
+from core.model import AskId, Document, Inbound
+from core.offers import Offers
+from core.ports import Clock, Press, Reply, Store
+
+
+class Reception:
+    """Implements `core.ports.Intake`."""
+
+    def __init__(
+        self, store: Store, conductor: Conductor, asks: Asks, offers: Offers, clock: Clock, complain: Complain
+    ) -> None:
+        self._store = store
+        self._conductor = conductor
+        self._asks = asks
+        self._offers = offers
+        self._clock = clock
+        self._complain = complain
+
+    async def receive(self, inbound: Inbound) -> Reply:
+        """On disk first, then decided. A replayed event gets an empty reply and changes nothing."""
+        try:
+            row = await self._store.receive(inbound)
+            if row is None:
+                return Reply(Document(""))
+            reply = await self._decide(inbound)
+            await self._store.close_inbound(row, "accepted" if reply.ok else "refused", reply.code)
+        except KugetsuError as error:
+            return refusal(error)
+        return reply
+
+    async def press(self, press: Press) -> Reply:
+        """Decisions (`<ask id>:<reply>`) and offers."""
+        line = self._offers.line(press.button)
+        if line is not None:
+            said = Inbound(
+                press.place.platform, f"press {press.id}", press.place, press.person, line, self._clock.now()
+            )
+            return await self.receive(said)
+        try:
+            if self._conductor.role(press.person) < Role.DRIVER:
+                raise view.not_allowed(press.person, Role.DRIVER)
+            ask_id, _, reply = press.button.rpartition(":")
+            ask = await self._asks.press(AskId(ask_id), reply, press.text, press.person, press.place)
+        except KugetsuError as error:
+            return refusal(error)
+        return Reply(view.decided(ask))
+
+    async def _decide(self, inbound: Inbound) -> Reply:
+        try:
+            caller = await self._conductor.caller(inbound)
+            if not commands.is_command(inbound.text):
+                return await self._conductor.say(caller)
+            command = commands.parse(inbound.text, caller.context)
+            return await self._conductor.perform(command, caller)
+        except KugetsuError as error:
+            return refusal(error)
+        except Exception as error:  # noqa: BLE001  a defect must reach the sender and the log, not the platform's loop
+            self._complain(f"“{inbound.text[:80]}” could not be handled", error)
+            return Reply(view.internal_error(), ok=False, code="internal")
+
+
+def refusal(error: KugetsuError) -> Reply:
+    """What failed and what to do next, as a reply."""
+    return Reply(view.error(error), ok=False, code=error.code)

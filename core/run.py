@@ -1,0 +1,310 @@
+"""One prompt, from the queue to its answer: agent events → progress → every place's live message → record."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from dataclasses import dataclass, field, replace
+
+from core import rules, view
+from core.asks import Asks
+from core.audience import Audience, Show
+from core.errors import AgentSessionGone, KugetsuError, NotFound, StoreError, WorkspaceError
+from core.events import Asked, Outcome, Said, Settled
+from core.journal import Journal
+from core.live import Complain
+from core.model import AgentRequest, Document, Project, Run, RunState, Session, SessionKey, SessionState
+from core.ports import AgentPort, AgentRun, Chunk, Clock, Known, RunHeader, RunReport, Store, Workspace
+from core.progress import Progress, fold
+from core.projects import Projects
+from core.sessions import Fault, Sessions
+
+STOP_PATIENCE = 5.0  # seconds for opencode to confirm an abort before the run is called stopped without it
+SAVE_AGAIN = 5.0  # seconds between attempts to record an answer while the disk is full
+
+_ENDS = {
+    Outcome.DONE: (RunState.DONE, SessionState.IDLE),
+    Outcome.FAILED: (RunState.FAILED, SessionState.FAILED),
+    Outcome.STOPPED: (RunState.STOPPED, SessionState.STOPPED),
+    Outcome.CUT: (RunState.CUT, SessionState.STOPPED),
+}
+
+
+@dataclass(slots=True)
+class Live:
+    """A run being driven: what the control lane and the audience need of it."""
+
+    run: Run
+    session: Session | None = None
+    progress: Progress = field(default_factory=Progress)
+    show: Show | None = None
+    task: asyncio.Task[None] | None = None
+    prompted: bool = False
+    stopping: bool = False
+    refused: list[str] = field(default_factory=list)
+
+    def advance(self, progress: Progress) -> None:
+        """Take the new state and have every place show it; never waits."""
+        if progress is not self.progress:
+            self.progress = progress
+            if self.show:
+                self.show.show(progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the configuration says about runs."""
+
+    max_concurrent: int = 16
+    model: str = ""  # provider/model; empty: opencode's default
+    agent: str = ""
+
+
+class Runs:
+    """Drives queued runs, one at a time a session; `stop` is the control lane."""
+
+    def __init__(
+        self,
+        store: Store,
+        agent: AgentPort,
+        workspace: Workspace,
+        projects: Projects,
+        sessions: Sessions,
+        audience: Audience,
+        asks: Asks,
+        journal: Journal,
+        clock: Clock,
+        choices: Choices,
+        fault: Fault,
+        complain: Complain,
+    ) -> None:
+        self._store = store
+        self._agent = agent
+        self._workspace = workspace
+        self._projects = projects
+        self._sessions = sessions
+        self._audience = audience
+        self._asks = asks
+        self._journal = journal
+        self._clock = clock
+        self._choices = choices
+        self._fault = fault
+        self._complain = complain
+        self._slots = asyncio.Semaphore(choices.max_concurrent)
+        self._live: dict[str, Live] = {}
+        self._checkouts: dict[str, asyncio.Lock] = {}
+
+    def live(self, key: SessionKey) -> Live | None:
+        """The session's run under way, if any."""
+        return self._live.get(key.key)
+
+    async def next(self, key: SessionKey) -> bool:
+        """Drive the session's oldest waiting run to its end. False when none waits."""
+        unfinished = [run for run in await self._store.unfinished_runs() if run.session.key == key.key]
+        run = next((run for run in unfinished if run.state in {RunState.QUEUED, RunState.SENDING}), None)
+        if run is None:
+            return False
+        live = self._live[key.key] = Live(run)
+        try:
+            live.task = asyncio.create_task(self._perform(live), name=f"run {run.id} of {key}")
+            try:
+                await live.task
+            except asyncio.CancelledError:
+                if not live.stopping:
+                    raise  # the process is leaving: recovery at the next start reports what was cut
+                live.progress = replace(live.progress, outcome=Outcome.STOPPED, asking=())
+            except Exception as error:  # noqa: BLE001  whatever it was, the thread is told and the worker goes on
+                live.progress = self._failure(live, error)
+            await self._end(live)
+        finally:
+            del self._live[key.key]
+        return True
+
+    async def stop(self, key: SessionKey) -> bool:
+        """Abort the run under way and wait until the agent has stopped. False when none is."""
+        live = self._live.get(key.key)
+        if live is None or live.task is None:
+            return False
+        live.stopping = True
+        if live.prompted and live.session:
+            try:
+                async with asyncio.timeout(STOP_PATIENCE):
+                    await self._agent.stop(live.session.agent_id, live.session.directory)
+                    await asyncio.wait([live.task])
+            except (TimeoutError, KugetsuError) as error:
+                self._complain(f"opencode did not confirm the abort of {key}", error)
+        live.task.cancel()
+        await asyncio.wait([live.task])
+        return True
+
+    async def _perform(self, live: Live) -> None:
+        """Everything up to the agent's last event. Raises what went wrong before the prompt was sent."""
+        key = live.run.session
+        live.session = await self._store.session(key)
+        if live.session is None:
+            raise NotFound(f"{key} has no session.", f"Start it: `/start {key.ref} …`.")
+        if self._slots.locked():
+            await self._audience.tell(key, Document(view.waits_for_slot(self._choices.max_concurrent)))
+        project = await self._projects.get(key.ref.project)
+        async with self._slots, self._checkout(live.session):
+            live.session = session = await self._sessions.prepare(
+                key, project, lambda said: self._audience.tell(key, said)
+            )
+            if not live.run.snapshot_before:
+                live.run = replace(live.run, snapshot_before=await self._snapshot(live, "before"))
+            known = Known.ABSENT
+            if live.run.state is RunState.SENDING:
+                known = await self._agent.lookup(self._agent_run(live, session))
+            else:
+                message_id = self._agent.new_message_id()
+                live.run = replace(live.run, message_id=message_id, state=RunState.SENDING, started=self._clock.now())
+                await self._store.save_run(live.run)
+                self._fault("prompt recorded")
+            live.show = await self._audience.open(RunHeader(live.run, session, live.run.person))
+            await self._follow(live, session, project, known)
+
+    async def _follow(self, live: Live, session: Session, project: Project, known: Known) -> None:
+        agent_run = self._agent_run(live, session)
+        events = self._agent.run(agent_run) if known is Known.ABSENT else self._agent.attach(agent_run)
+        live.prompted = True
+        async with aclosing(events), asyncio.TaskGroup() as beside:
+            first = True
+            async for event in events:
+                if first:
+                    beside.create_task(self._mark(live, RunState.RUNNING, SessionState.RUNNING))
+                    first = False
+                if isinstance(event, Asked):
+                    beside.create_task(self._ask(live, session, project, event.request))
+                    continue
+                if isinstance(event, Said) and not event.reasoning:
+                    self._journal.add(Chunk(live.run.id, event.part, event.text, event.whole))
+                if isinstance(event, Settled):
+                    beside.create_task(self._asks.withdraw(live.run.id, event.request_id))
+                live.advance(fold(live.progress, event))
+            await self._asks.withdraw(live.run.id)
+        self._fault("agent finished")
+
+    async def _ask(self, live: Live, session: Session, project: Project, request: AgentRequest) -> None:
+        try:
+            current = await self._store.session(session.key) or session
+            standing = (*project.permissions, *current.rules)
+            answered = await self._asks.by_rule(session, standing, request)
+            if answered == rules.DENY:
+                live.refused.append(view.request_line(request))
+            if answered is None:
+                live.advance(fold(live.progress, Asked(request)))
+                await self._mark(live, RunState.ASKING, SessionState.ASKING)
+                refused = await self._asks.by_people(live.run, session, request)
+                live.refused += [refused] if refused else []
+                live.advance(fold(live.progress, Settled(request.id)))
+                if not live.progress.outcome:
+                    await self._mark(live, RunState.RUNNING, SessionState.RUNNING)
+        except KugetsuError as error:
+            # The run goes on; opencode still waits, and the thread knows why.
+            await self._audience.tell(session.key, view.error(error))
+
+    async def _mark(self, live: Live, run: RunState, session: SessionState) -> None:
+        live.run = replace(live.run, state=run)
+        if live.session:
+            current = await self._store.session(live.session.key) or live.session
+            live.session = replace(current, state=session, updated=self._clock.now())
+            await self._store.save_session(live.session)
+        await self._store.save_run(live.run)
+
+    async def _end(self, live: Live) -> None:
+        """Record how it ended, then show it: an answer is in the store before any chat has it."""
+        progress, session = live.progress, live.session
+        if session and live.prompted:
+            live.run = replace(live.run, snapshot_after=await self._snapshot(live, "after"))
+        run_state, session_state = _ENDS[progress.outcome or Outcome.FAILED]
+        await self._journal.flush()
+        live.run = replace(
+            live.run,
+            state=run_state,
+            ended=self._clock.now(),
+            text=progress.text,
+            error=progress.error,
+            error_code=progress.error_code,
+            model=progress.model,
+            cost=progress.cost,
+            tokens=progress.tokens,
+            refused=tuple(live.refused),
+        )
+        if session:
+            session = await self._store.session(session.key) or session
+            gone = progress.error_code == AgentSessionGone.code
+            state = SessionState.GONE if gone and session.agent_id else session_state
+            live.session = session = replace(session, state=state, updated=self._clock.now())
+        await self._save_surely(live)
+        self._fault("answer recorded")
+        if session:
+            report = RunReport(live.run, session, await self._files_changed(live))
+            show = live.show or await self._audience.open(RunHeader(live.run, session, live.run.person))
+            await self._audience.close(show, report)
+            await self._sessions.abandon(session.key)
+
+    async def _save_surely(self, live: Live) -> None:
+        told = False
+        while True:
+            try:
+                await self._store.save_run(live.run)
+                if live.session:
+                    await self._store.save_session(live.session)
+            except StoreError as error:
+                if not told:
+                    self._complain("an answer could not be recorded; trying again until it is", error)
+                told = True
+                await self._clock.sleep(SAVE_AGAIN)
+            else:
+                return
+
+    async def _snapshot(self, live: Live, moment: str) -> str:
+        """The worktree as it is; "" when git cannot take it, which costs undo but not the run."""
+        session = live.session
+        assert session is not None
+        try:
+            return await self._workspace.snapshot(session.directory, f"{session.slug}/{live.run.number}/{moment}")
+        except WorkspaceError as error:
+            await self._audience.tell(session.key, view.no_snapshot(error))
+            return ""
+
+    async def _files_changed(self, live: Live) -> int | None:
+        run, session = live.run, live.session
+        if not (session and run.snapshot_before and run.snapshot_after):
+            return None
+        if run.snapshot_before == run.snapshot_after:
+            return 0
+        return await self._workspace.changed_files(session.directory, run.snapshot_before, run.snapshot_after)
+
+    def _failure(self, live: Live, error: Exception) -> Progress:
+        if isinstance(error, ExceptionGroup):
+            error = _first(error)
+        if isinstance(error, KugetsuError):
+            code, said = error.code, view.error(error)
+        else:
+            self._complain(f"run {live.run.id} failed", error)
+            code, said = "internal", view.internal_error()
+        return replace(live.progress, outcome=Outcome.FAILED, asking=(), error_code=code, error=said.markdown)
+
+    def _agent_run(self, live: Live, session: Session) -> AgentRun:
+        return AgentRun(
+            session.agent_id,
+            session.directory,
+            live.run.message_id,
+            live.run.prompt,
+            model=self._choices.model,
+            agent=self._choices.agent,
+        )
+
+    def _checkout(self, session: Session) -> AbstractAsyncContextManager[object]:
+        """Sessions that share the project's checkout take turns."""
+        if session.branch:
+            return nullcontext()
+        return self._checkouts.setdefault(str(session.directory), asyncio.Lock())
+
+
+def _first(group: ExceptionGroup[Exception]) -> Exception:
+    found: Exception = group
+    while isinstance(found, ExceptionGroup):
+        found = found.exceptions[0]
+    return found

@@ -1,0 +1,261 @@
+"""Making sessions: each a persisted sequence of steps that a restart continues where it stopped.
+
+    intent → [snapshot of the parent] → worktree → [files restored] → setup → base → fork → directory checked → ready
+
+The record and the intent are written before the first effect. A step is noted after its effect; the only effect that
+cannot be repeated blindly, the fork, notes `forking` before it, so that a fork made by a process that died is found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from core import refs, view
+from core.bases import Bases
+from core.errors import AgentSessionGone, SessionExists, UsageError
+from core.model import Document, MessageId, Project, Run, Session, SessionId, SessionKey, SessionState
+from core.ports import AgentPort, AgentSession, Clock, Operation, Store, Workspace
+
+Tell = Callable[[Document], Awaitable[None]]
+Fault = Callable[[str], None]  # called after every effect and every record; a no-op in production
+
+FORK = "fork"
+START = "start"
+
+
+class Sessions:
+    """Starts and forks sessions; the same sequence with different sources."""
+
+    def __init__(
+        self,
+        store: Store,
+        agent: AgentPort,
+        workspace: Workspace,
+        bases: Bases,
+        clock: Clock,
+        state_dir: Path,
+        mark_worktree: Callable[[Path, SessionKey], None],
+        fault: Fault,
+    ) -> None:
+        self._store = store
+        self._agent = agent
+        self._workspace = workspace
+        self._bases = bases
+        self._clock = clock
+        self._worktrees = state_dir / "worktrees"
+        self._mark_worktree = mark_worktree
+        self._fault = fault
+        self._planning = asyncio.Lock()  # names are chosen and taken in one go
+
+    async def plan_start(self, key: SessionKey, project: Project, message: str) -> Session:
+        """Write down that `key` is to be started. Raises SessionExists when it was started before."""
+        existing = await self._store.session(key)
+        if existing and existing.state is not SessionState.GONE:
+            if await self._operation(key):
+                return existing  # an earlier start did not get through: this one continues it
+            raise SessionExists(f"{existing.key} has a session already.")
+        await self._workspace.inspect(project)
+        return await self._plan(START, key, project, title_of(message), {"source": ""}, existing)
+
+    async def plan_fork(self, parent: Session, name: str, project: Project, at: Run | None, message: str) -> Session:
+        """Write down a fork of `parent`: at its end, or as it was after run `at`. Raises SessionExists, UsageError."""
+        if not project.worktrees:
+            raise UsageError(
+                f"{project.ref} has worktrees switched off, so a fork would share the checkout with its parent.",
+                "Set `worktrees: true` for the project in config.yaml.",
+            )
+        if not parent.agent_id:
+            raise UsageError(f"{parent.key} was never started through, so there is nothing to fork.", "Retry it first.")
+        data: dict[str, Any] = {"source": parent.agent_id, "parent": str(parent.key)}
+        if at:
+            runs = await self._store.runs(parent.key)
+            following = next((run for run in runs if run.number > at.number and run.message_id), None)
+            data |= {"before": following.message_id if following else "", "snapshot": at.snapshot_after}
+        key = SessionKey(parent.key.ref, name or await self._free_name(parent))
+        if await self._store.session(key):
+            raise SessionExists(f"{key} exists already.")
+        title = title_of(message) or parent.title
+        return await self._plan(FORK, key, project, title, data, None, parent)
+
+    async def pending(self, key: SessionKey) -> bool:
+        """Whether the session's sequence of steps is not through yet."""
+        return await self._operation(key) is not None
+
+    async def prepare(self, key: SessionKey, project: Project, tell: Tell) -> Session:
+        """Run what is left of the sequence. Raises KugetsuError; calling again continues. No-op when it is through."""
+        session = await self._store.session(key)
+        operation = await self._operation(key)
+        if session is None:
+            raise AgentSessionGone(f"{key} has no session.", f"Start it: `/start {key.ref} …`.")
+        if operation is None:
+            return session
+        if project.worktrees:
+            operation = await self._checkout(operation, session, project, tell)
+        operation, session = await self._fork(operation, session, project, tell)
+        await self._agent.settle_directory(session.agent_id, session.directory)
+        self._fault("directory")
+        session = replace(session, state=SessionState.IDLE, updated=self._clock.now())
+        await self._store.save_session(session)
+        await self._store.end(operation)
+        self._fault("ready")
+        return session
+
+    async def abandon(self, key: SessionKey) -> bool:
+        """Forget a start that failed before it had any effect. False: something was made, and the record stays."""
+        operation = await self._operation(key)
+        if operation is None or operation.done:
+            return False
+        await self._store.remove_session(key)
+        await self._store.end(operation)
+        return True
+
+    async def at_directory(self, directory: Path | None) -> Session | None:
+        """The session in whose worktree somebody stands."""
+        if directory is None:
+            return None
+        found = directory.resolve()
+        for session in await self._store.sessions():
+            if session.branch and found.is_relative_to(session.directory):
+                return session
+        return None
+
+    async def _plan(
+        self,
+        kind: str,
+        key: SessionKey,
+        project: Project,
+        title: str,
+        data: dict[str, Any],
+        existing: Session | None,
+        parent: Session | None = None,
+    ) -> Session:
+        async with self._planning:
+            now = self._clock.now()
+            if existing:
+                session = replace(existing, state=SessionState.NEW, agent_id=SessionId(""), updated=now)
+                await self._store.save_session(session)
+            else:
+                session = await self._named(key, project, title, now, parent)
+                await self._store.add_session(session)
+            await self._store.begin(kind, key.key, data)
+        self._fault("intent")
+        return session
+
+    async def _named(
+        self, key: SessionKey, project: Project, title: str, now: datetime, parent: Session | None
+    ) -> Session:
+        others = await self._store.sessions()
+        slugs = {other.slug.casefold() for other in others}
+        branches = {other.branch.casefold() for other in others if other.key.ref.project.key == project.ref.key}
+        slug = refs.unique(refs.slug(key), key, lambda name: name.casefold() in slugs)
+        branch = refs.unique(refs.branch(key), key, lambda name: name.casefold() in branches)
+        return Session(
+            key=key,
+            directory=(self._worktrees / slug).resolve() if project.worktrees else project.path.resolve(),
+            branch=branch if project.worktrees else "",
+            slug=slug,
+            title=title,
+            state=SessionState.NEW,
+            created=now,
+            updated=now,
+            parent=parent.key if parent else None,
+        )
+
+    async def _checkout(self, operation: Operation, session: Session, project: Project, tell: Tell) -> Operation:
+        start = ""
+        snapshot = str(operation.data.get("snapshot", ""))
+        if operation.kind == FORK:
+            if not snapshot:
+                parent = await self._store.session(refs.parse_session(operation.data["parent"]))
+                if parent is None:
+                    raise AgentSessionGone(f"{operation.data['parent']} is gone.", "Fork another session.")
+                # Uncommitted work comes along: the fork starts from the parent's files as they are now.
+                snapshot = await self._workspace.snapshot(parent.directory, f"{session.slug}/fork")
+                operation = await self._store.step_done(operation, "snapshot", {"snapshot": snapshot})
+                self._fault("snapshot")
+            start = await self._workspace.snapshot_head(project.path, snapshot)
+        if "worktree" not in operation.done:
+            await self._workspace.add_worktree(project, session.directory, session.branch, start)
+            self._fault("worktree made")
+            self._mark_worktree(session.directory, session.key)
+            operation = await self._store.step_done(operation, "worktree")
+            self._fault("worktree")
+        if operation.kind == FORK and "files" not in operation.done:
+            await self._workspace.restore(session.directory, snapshot)
+            operation = await self._store.step_done(operation, "files")
+            self._fault("files")
+        if project.setup and "setup" not in operation.done:
+            await tell(Document(view.setting_up(project)))
+            lines: list[str] = []
+            await self._workspace.set_up(project, session.directory, lines.append)
+            operation = await self._store.step_done(operation, "setup")
+            await tell(Document(view.set_up(lines)))
+            self._fault("setup")
+        return operation
+
+    async def _fork(
+        self, operation: Operation, session: Session, project: Project, tell: Tell
+    ) -> tuple[Operation, Session]:
+        if "fork" in operation.done:
+            return operation, session
+        source = SessionId(operation.data["source"]) or (await self._bases.ready(project, tell)).agent_id
+        forked = await self._made_before_a_crash(operation, source) if "forking" in operation.done else None
+        if forked is None:
+            since = self._clock.now().isoformat()
+            operation = await self._store.step_done(operation, "forking", {"forked": source, "since": since})
+            self._fault("forking")
+            before = MessageId(operation.data.get("before", "")) or None
+            forked = await self._agent.fork_session(source, session.directory, before)
+            self._fault("fork made")
+        session = replace(session, agent_id=forked.id, parent_id=source, updated=self._clock.now())
+        await self._store.save_session(session)
+        operation = await self._store.step_done(operation, "fork")
+        self._fault("fork")
+        await self._agent.rename_session(forked.id, session_title(session))
+        return operation, session
+
+    async def _made_before_a_crash(self, operation: Operation, source: SessionId) -> AgentSession | None:
+        """The fork a process made that died before it could note it: opencode names forks after their source."""
+        if operation.data.get("forked") != source:
+            return None
+        origin = await self._agent.find_session(source)
+        if origin is None:
+            return None
+        ours = {session.agent_id for session in await self._store.sessions()}
+        # opencode's clock is this machine's; the second covers its rounding.
+        since = datetime.fromisoformat(operation.data["since"]) - timedelta(seconds=1)
+        named = re.compile(re.escape(re.sub(r" \(fork #\d+\)$", "", origin.title)) + r" \(fork #\d+\)")
+        for candidate in await self._agent.list_sessions(origin.directory):
+            if candidate.id not in ours and candidate.created >= since and named.fullmatch(candidate.title):
+                return candidate
+        return None
+
+    async def _operation(self, key: SessionKey) -> Operation | None:
+        for operation in await self._store.open_operations():
+            if operation.kind in {START, FORK} and operation.subject == key.key:
+                return operation
+        return None
+
+    async def _free_name(self, parent: Session) -> str:
+        taken = {other.key.key for other in await self._store.sessions()}
+        number = 1
+        while SessionKey(parent.key.ref, f"fork-{number}").key in taken:
+            number += 1
+        return f"fork-{number}"
+
+
+def title_of(message: str) -> str:
+    """A thread's title from the first prompt: its first line, at most 60 characters."""
+    line = next((line.strip() for line in message.splitlines() if line.strip()), "")
+    return line if len(line) <= 60 else f"{line[:59].rstrip()}…"
+
+
+def session_title(session: Session) -> str:
+    """What opencode's own interfaces list; begins with the mark that proves the session ours."""
+    return f"kugetsu {session.key}: {session.title}".rstrip(": ")

@@ -1,0 +1,240 @@
+"""Every sentence a person reads, as Markdown. Pure. Platforms render it; none writes sentences of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from core import commands
+from core.access import Role
+from core.errors import KugetsuError, NotAllowed
+from core.model import (
+    AgentRequest,
+    Button,
+    Document,
+    PermissionRequest,
+    Person,
+    Place,
+    Project,
+    Run,
+    Session,
+)
+from core.ports import Ask
+
+BASE_READS_ONLY = "This session only reads: it is the base that every issue's session is forked from."
+CUT = "kugetsu or opencode ended while this was being worked on."
+SETUP_LINES = 3  # of the set-up's output in the thread; it failed → its error carries more
+
+
+def error(problem: KugetsuError) -> Document:
+    """What failed and why, then what to do next."""
+    return Document(f"{problem}\n{problem.hint}" if problem.hint else str(problem))
+
+
+def internal_error() -> Document:
+    """A defect of ours, honestly."""
+    return Document("Something in kugetsu itself failed; its log says what.\n`/doctor` checks the set-up.")
+
+
+# ── sessions ───────────────────────────────────────────────────────────────────────────────────
+
+
+def starting(session: Session) -> Document:
+    """The receipt of `start` and `fork`."""
+    origin = f", forked from {session.parent.tag}" if session.parent else ""
+    where = f" on branch `{session.branch}`" if session.branch else " in the project's checkout"
+    return Document(f"**{session.key}**{where}{origin}")
+
+
+def exists(session: Session, places: Sequence[Place], offers: Sequence[Button]) -> Document:
+    """A second `start`: never a second session by accident."""
+    shown = ", ".join(str(place) for place in places) or "nowhere"
+    return Document(
+        f"{session.key} has a session already ({session.state}), shown in {shown}, worktree `{session.directory}`.\n"
+        f"`/continue {session.key} …` goes on with it, `/fork {session.key} …` branches it, "
+        f"`/watch {session.key}` shows it here.",
+        tuple(offers),
+    )
+
+
+def queued(position: int, run: Run) -> Document:
+    """`position` 1 is the next one."""
+    return Document(f"Queued at {position}: run {run.number} starts when the one before has ended.")
+
+
+def waits_for_slot(limit: int) -> str:
+    """All live runs of `runs.max_concurrent` are taken."""
+    return f"{limit} runs are live, the limit of `runs.max_concurrent`; this one starts when one of them ends."
+
+
+def setting_up(project: Project) -> str:
+    """Before the project's set-up command runs in a new worktree."""
+    return f"Setting up: `{project.setup}`"
+
+
+def set_up(lines: Sequence[str]) -> str:
+    """Its last lines of output."""
+    tail = "\n".join(line[:200] for line in lines[-SETUP_LINES:])
+    return f"Set up.\n```\n{tail}\n```" if tail.strip() else "Set up."
+
+
+def base_preparing(project: Project) -> str:
+    """The base prompt is put to a new base session."""
+    return f"Preparing the base session of {project.ref}: {project.base_prompt}"
+
+
+def base_lost(project: Project) -> str:
+    """opencode no longer has the base session."""
+    return (
+        f"opencode no longer has the base session of {project.ref}; it is made again. Issues' sessions are untouched."
+    )
+
+
+def base_old(project: Project, created: datetime) -> str:
+    """A refresh is offered."""
+    return f"The base session of {project.ref} is from {created:%Y-%m-%d}; `/init {project.ref} --force` makes it anew."
+
+
+def base_ready(project: Project, session: str, *, anew: bool) -> Document:
+    """The answer to `init`."""
+    return Document(f"The base session of {project.ref} is {'made anew' if anew else 'ready'}: `{session}`.")
+
+
+def no_snapshot(problem: KugetsuError) -> Document:
+    """git could not take the worktree's state before or after a run."""
+    return Document(f"The files could not be recorded, so this run cannot be forked from: {problem}")
+
+
+def stopped(session: Session) -> Document:
+    """The answer to `stop`."""
+    return Document(f"Stopped {session.key.tag}. What was done is kept; `/retry` runs the prompt again.")
+
+
+def nothing_to_stop(session: Session) -> Document:
+    """No run is under way."""
+    return Document(f"Nothing is running in {session.key.tag}.")
+
+
+def was_cut(run: Run) -> Document:
+    """A run that the death of a process ended."""
+    kept = f"\n\nReceived until then:\n\n{run.text}" if run.text else ""
+    return Document(f"Run {run.number} was cut off: {CUT} `/retry` runs its prompt again.{kept}")
+
+
+def attached(session: Session) -> Document:
+    """The answer to `watch`."""
+    return Document(f"This place shows {session.key} now: {session.title or 'no title yet'} ({session.state}).")
+
+
+def detached() -> Document:
+    """The answer to `unwatch`."""
+    return Document("This place shows no session any more.")
+
+
+# ── what the agent asks ────────────────────────────────────────────────────────────────────────
+
+
+def request_line(request: AgentRequest) -> str:
+    """One line, for lists: `external_directory /tmp/x`."""
+    if isinstance(request, PermissionRequest):
+        return f"{request.permission} {request.detail or ' '.join(request.patterns)}".strip()
+    return "question: " + " / ".join(question.text for question in request.questions)
+
+
+def denied_by_rule(request: PermissionRequest) -> str:
+    """Told to the agent."""
+    return f"The project's rules deny {request_line(request)}."
+
+
+def decided(ask: Ask) -> Document:
+    """Who decided what, for the person who pressed."""
+    words = {"once": "Allowed once", "always": "Always allowed from now on", "reject": "Rejected", "answer": "Answered"}
+    reply = ask.decision.reply if ask.decision else ""
+    return Document(f"{words.get(reply, reply)}: {request_line(ask.request)}")
+
+
+# ── status and lists ───────────────────────────────────────────────────────────────────────────
+
+
+def status(session: Session, runs: Sequence[Run], waiting: int, places: Sequence[Place], now: datetime) -> Document:
+    """One session, newest run last."""
+    lines = [
+        f"**{session.key}** {session.title}".rstrip(),
+        f"{session.state} · {_age(now - session.updated)} · {len(runs)} runs · ${sum(run.cost for run in runs):.4f}",
+        f"worktree `{session.directory}`" + (f" · branch `{session.branch}`" if session.branch else ""),
+        f"session `{session.agent_id or 'not made yet'}`",
+    ]
+    if waiting:
+        lines.append(f"{waiting} waiting")
+    if places:
+        lines.append("shown in " + ", ".join(str(place) for place in places))
+    over = [run for run in runs if run.state.over]
+    if over:
+        last = over[-1]
+        lines += ["", f"Run {last.number} {last.state}: {_first_line(last.prompt)}", "", last.error or last.text]
+    return Document("\n".join(lines).rstrip())
+
+
+def sessions(found: Sequence[Session], now: datetime) -> Document:
+    """Forks below what they were forked from."""
+    if not found:
+        return Document(f"No sessions yet. `/start {commands.REF} …` makes one.")
+    lines: list[str] = []
+
+    def add(parent: Session | None, depth: int) -> None:
+        for session in found:
+            if (session.parent.key if session.parent else None) == (parent.key.key if parent else None):
+                mark = "  " * depth + ("└ " if depth else "")
+                title = f" · {session.title}" if session.title else ""
+                lines.append(f"{mark}{session.key}{title} · {session.state} · {_age(now - session.updated)}")
+                add(session, depth + 1)
+
+    add(None, 0)
+    known = {session.key.key for session in found}
+    orphans = (session for session in found if session.parent and session.parent.key not in known)
+    lines += [f"{session.key} (its parent is gone) · {session.state}" for session in orphans]
+    return Document("\n".join(lines))
+
+
+# ── people and help ────────────────────────────────────────────────────────────────────────────
+
+
+def whoami(person: Person, role: Role) -> Document:
+    """The id as a line to paste into the configuration."""
+    line = f"access: {{admins: [{_yaml(person.id)}]}}"
+    return Document(f"You are `{person.id}` ({person.name}), {role.name.lower()}.\nFor config.yaml: `{line}`")
+
+
+def help_all(role: Role) -> Document:
+    """One line a command the person may use."""
+    specs = [spec for spec in commands.TABLE if role >= spec.role]
+    lines = [f"`/{spec.usage}` — {spec.summary}" for spec in specs]
+    return Document("\n".join([*lines, "", "Any other line is the next instruction to the session shown here."]))
+
+
+def help_one(spec: commands.Spec) -> Document:
+    """Usage, options and examples."""
+    options = [f"`--{o.name}{' ' + o.value if o.value else ''}` — {o.help}" for o in spec.options]
+    return Document("\n".join([f"`/{spec.usage}`", spec.summary, *options, *(f"`/{e}`" for e in spec.examples)]))
+
+
+def not_allowed(person: Person, needed: Role) -> NotAllowed:
+    """Default deny, with the way out."""
+    return NotAllowed(f"This needs the role {needed.name.lower()}.", f"An admin can give it to `{person.id}`.")
+
+
+def _first_line(text: str) -> str:
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    return line if len(line) <= 80 else f"{line[:79]}…"
+
+
+def _age(age: timedelta) -> str:
+    seconds = int(age.total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return "just now"
+
+
+def _yaml(text: str) -> str:
+    return f'"{text}"' if text.startswith("@") or text.count(":") > 1 else text
