@@ -1,0 +1,1 @@
+"""The composition root: settings, wiring, service and command line. Nothing imports it."""

@@ -124,7 +124,10 @@ TABLE: tuple[Spec, ...] = (
         Role.ADMIN,
         message=Need.MAY,
         message_name="project",
-        options=(Option("force", "make it again although there is one"),),
+        options=(
+            Option("force", "make it again although there is one"),
+            Option("here", "take the checkout you stand in as a project"),
+        ),
         examples=("init github.com/shoko/kugetsu",),
     ),
     Spec("whoami", "your person id, as a line for the configuration", Role.NONE, examples=("whoami",)),

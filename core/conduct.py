@@ -16,7 +16,7 @@ from core.errors import NotFound, QueueFull, RefError, SessionExists, UsageError
 from core.mailbox import Mailboxes
 from core.model import Document, Inbound, Person, Place, Project, Run, RunState, Session, SessionKey, SessionState
 from core.offers import Offers
-from core.ports import Clock, Reply, Store
+from core.ports import Clock, Reply, Store, Workspace
 from core.projects import Projects
 from core.refs import RefContext
 from core.run import Runs
@@ -51,6 +51,7 @@ class Conductor:
     def __init__(
         self,
         store: Store,
+        workspace: Workspace,
         projects: Projects,
         sessions: Sessions,
         bases: Bases,
@@ -66,6 +67,7 @@ class Conductor:
         offers: Offers,
     ) -> None:
         self._store = store
+        self._workspace = workspace
         self._projects = projects
         self._sessions = sessions
         self._bases = bases
@@ -204,7 +206,8 @@ class Conductor:
         return Reply(view.detached())
 
     async def _init(self, command: Command, caller: Caller) -> Reply:
-        project = await self._project_meant(command.message, caller)
+        adopting = bool(command.option("here"))
+        project = await self._adopted(caller) if adopting else await self._project_meant(command.message, caller)
         anew = bool(command.option("force"))
         notes: list[str] = []
 
@@ -316,6 +319,16 @@ class Conductor:
         if not run.snapshot_after:
             raise UsageError(f"The files after run {run.number} were not recorded.", "Fork at its end, without `--at`.")
         return run
+
+    async def _adopted(self, caller: Caller) -> Project:
+        directory = caller.inbound.directory
+        located = await self._workspace.locate(directory) if directory else None
+        if located is None:
+            raise UsageError(
+                "You stand in no git checkout.", "Go to one first, or add it to `projects:` in config.yaml."
+            )
+        await self._store.adopt_project(located.ref, located.top)
+        return await self._projects.get(located.ref)
 
     async def _project_meant(self, text: str, caller: Caller) -> Project:
         if text:

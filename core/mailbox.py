@@ -37,6 +37,11 @@ class Mailboxes:
         while worker := self._workers.get(key.key):
             await asyncio.wait([worker])
 
+    async def quiet(self) -> None:
+        """Wait until no session has anything left to do."""
+        while self._workers:
+            await asyncio.wait(list(self._workers.values()))
+
     async def close(self) -> None:
         """Cancel all workers and wait for them; nothing is started after this."""
         self._closed = True

@@ -163,11 +163,22 @@ class Checkout:
     dirty: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A checkout somebody stands in, and the project its `origin` names."""
+
+    top: Path
+    ref: ProjectRef
+
+
 class Workspace(Protocol):
     """git and the file system around it. All methods raise WorkspaceError with git's own words."""
 
     async def inspect(self, project: Project) -> Checkout:
         """Refuses what is no git repository, bare, without commits, or lacks `base_branch`."""
+
+    async def locate(self, directory: Path) -> Located | None:
+        """The checkout that contains `directory`; None where there is none."""
 
     async def add_worktree(self, project: Project, directory: Path, branch: str, start: str = "") -> None:
         """New worktree on a new branch from `start` (default: the project's base branch), `copy` files put in.

@@ -27,7 +27,9 @@ class Recovery:
             if run.state not in {RunState.RUNNING, RunState.ASKING}:
                 continue
             text = await self._store.received_text(run.id)
-            cut = replace(run, state=RunState.CUT, ended=self._clock.now(), text=text, error=view.CUT, error_code="cut")
+            cut = replace(
+                run, state=RunState.CUT, ended=self._clock.now(), text=text, error=view.CUT, error_code=view.CUT_CODE
+            )
             await self._store.save_run(cut)
             session = await self._store.session(run.session)
             if session is None:

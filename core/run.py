@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -77,6 +78,7 @@ class Runs:
         choices: Choices,
         fault: Fault,
         complain: Complain,
+        prompting: Callable[[Session], None] = lambda _session: None,
     ) -> None:
         self._store = store
         self._agent = agent
@@ -90,6 +92,7 @@ class Runs:
         self._choices = choices
         self._fault = fault
         self._complain = complain
+        self._prompting = prompting  # told of each session before its prompt: what names its debug log
         self._slots = asyncio.Semaphore(choices.max_concurrent)
         self._live: dict[str, Live] = {}
         self._checkouts: dict[str, asyncio.Lock] = {}
@@ -110,8 +113,9 @@ class Runs:
             try:
                 await live.task
             except asyncio.CancelledError:
-                if not live.stopping:
-                    raise  # the process is leaving: recovery at the next start reports what was cut
+                if not live.stopping:  # the process is leaving
+                    await self._cut(live)
+                    raise
                 live.progress = replace(live.progress, outcome=Outcome.STOPPED, asking=())
             except Exception as error:  # noqa: BLE001  whatever it was, the thread is told and the worker goes on
                 live.progress = self._failure(live, error)
@@ -167,6 +171,7 @@ class Runs:
         agent_run = self._agent_run(live, session)
         events = self._agent.run(agent_run) if known is Known.ABSENT else self._agent.attach(agent_run)
         live.prompted = True
+        self._prompting(session)
         async with aclosing(events), asyncio.TaskGroup() as beside:
             first = True
             async for event in events:
@@ -210,6 +215,14 @@ class Runs:
             live.session = replace(current, state=session, updated=self._clock.now())
             await self._store.save_session(live.session)
         await self._store.save_run(live.run)
+
+    async def _cut(self, live: Live) -> None:
+        """A prompt that was sent is closed as cut off; one that was not stays queued for the next process."""
+        if live.prompted:
+            live.progress = replace(
+                live.progress, outcome=Outcome.CUT, asking=(), error_code=view.CUT_CODE, error=view.CUT
+            )
+            await self._end(live)
 
     async def _end(self, live: Live) -> None:
         """Record how it ended, then show it: an answer is in the store before any chat has it."""

@@ -22,6 +22,7 @@ from core.model import (
 from core.ports import Ask
 
 BASE_READS_ONLY = "This session only reads: it is the base that every issue's session is forked from."
+CUT_CODE = "cut"
 CUT = "kugetsu or opencode ended while this was being worked on."
 SETUP_LINES = 3  # of the set-up's output in the thread; it failed → its error carries more
 

@@ -1,0 +1,78 @@
+"""One process on one state directory: started, drained, closed. The bot, the chat and single commands all use it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from bot.lock import StateLock
+from bot.wiring import Parts
+
+SOCKET = "kugetsu.sock"
+
+
+class Service:
+    """Holds the state directory's lock while it is open."""
+
+    def __init__(self, parts: Parts, state_dir: Path) -> None:
+        self.parts = parts
+        self.socket = state_dir / SOCKET
+        self._lock = StateLock(state_dir)
+        self._background: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        """Raises Busy when another process drives the directory, StoreError when its state cannot be used."""
+        self._lock.acquire()
+        try:
+            await self.parts.store.open()
+            self._background = [
+                asyncio.create_task(self.parts.journal.run(), name="journal"),
+                asyncio.create_task(self.parts.mirror.run(), name="mirror"),
+            ]
+            await self.parts.recovery.report_cut()
+            await self.parts.console.start(self.socket, self.parts.reception)
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def resume(self) -> None:
+        """Go on with what was accepted before, and make first prompts fast. For a bot, not for a single command."""
+        for key in await self.parts.recovery.waiting():
+            self.parts.mailboxes.wake(key)
+        for project in await self.parts.projects.all():
+            warming = asyncio.create_task(self.parts.agent.warm(project.path), name=f"warm {project.ref}")
+            self._background.append(warming)
+
+    async def quiet(self) -> None:
+        """Wait until no session has anything to do: others may have joined a single command's process."""
+        await self.parts.mailboxes.quiet()
+
+    async def leave(self, main: asyncio.Task[Any]) -> None:
+        """End all runs as cut off, give whoever waits for them a second to print that, then cancel `main`."""
+        await self.parts.mailboxes.close()
+        await asyncio.wait([main], timeout=1.0)
+        main.cancel()
+
+    async def _close(self) -> None:
+        # In the order in which things depend on each other: runs record how they were cut, chats show it, then the
+        # agent, the mirror and last the store go.
+        parts = self.parts
+        await parts.mailboxes.close()
+        await parts.console.stop()
+        await parts.agent.close()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await parts.journal.flush()
+        await parts.mirror.flush()
+        await parts.store.close()
+        parts.logs.close()
+        self._lock.release()

@@ -1,0 +1,166 @@
+"""The composition root: the only module that names concrete adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import structlog
+from adapters.opencode.server import OpencodeServer
+
+from adapters.console.server import ConsoleChat
+from adapters.console.wire import Hint
+from adapters.git.workspace import GitWorkspace
+from adapters.store.mirror import Mirror
+from adapters.store.sql import SqlStore
+from bot.clock import SystemClock
+from bot.doctor import Doctor
+from bot.logs import Redactor
+from bot.opencode import opencode_settings
+from bot.session_logs import SessionLogs
+from bot.settings import Settings
+from bot.worktree_mark import write_mark
+from core import commands
+from core.access import Role, Roster
+from core.asks import Asks
+from core.audience import Audience
+from core.bases import Bases
+from core.conduct import Conductor, Limits
+from core.intake import Reception
+from core.journal import Journal
+from core.mailbox import Mailboxes
+from core.model import CONSOLE, Project, SessionKey
+from core.offers import Offers
+from core.ports import AgentPort, ChatPort, Workspace
+from core.projects import Projects
+from core.recovery import Recovery
+from core.run import Choices, Runs
+from core.sessions import Sessions
+
+log = structlog.get_logger("bot")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a configuration file cannot say: where it is, and what the demo brings."""
+
+    config: Path | None
+    demo: bool = False
+    extra_projects: tuple[Project, ...] = ()
+    agent_env: dict[str, str] | None = None  # replaces the user's environment for opencode
+    fault: Callable[[str], None] = lambda _point: None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that runs, put together and not yet started."""
+
+    store: SqlStore
+    mirror: Mirror
+    agent: AgentPort
+    console: ConsoleChat
+    reception: Reception
+    mailboxes: Mailboxes
+    runs: Runs
+    recovery: Recovery
+    journal: Journal
+    projects: Projects
+    sessions: Sessions
+    workspace: Workspace
+    doctor: Doctor
+    logs: SessionLogs
+
+
+def complain(what: str, error: BaseException) -> None:
+    """Something went wrong that nobody waits for: it is logged, with where it came from."""
+    log.warning(what, error=str(error), exc_info=error)
+
+
+def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) -> Parts:
+    """One process's worth of kugetsu on `settings.state_dir`. Opens nothing."""
+    clock = SystemClock()
+    state_dir = settings.state_dir
+    store = SqlStore(state_dir, clock, lambda: mirror.changed())  # noqa: PLW0108  each needs the other
+    mirror = Mirror(state_dir, store, clock, log.warning)
+    logs = SessionLogs(state_dir / "logs", redactor, everything=settings.debug)
+    agent = OpencodeServer(opencode_settings(settings, surroundings.agent_env, redactor), clock, logs.trace)
+    workspace = GitWorkspace()
+    configured = (*settings.known_projects(), *surroundings.extra_projects)
+    projects = Projects({project.ref.key: project for project in configured}, store)
+    console = ConsoleChat(
+        clock,
+        version=version("kugetsu"),
+        refs=lambda: _refs(store),
+        commands=[Hint(spec.name, spec.summary) for spec in commands.TABLE if spec.role <= Role.ADMIN],
+        demo=surroundings.demo,
+    )
+    chats: dict[str, ChatPort] = {CONSOLE: console}
+    journal = Journal(store, clock, complain)
+    audience = Audience(store, chats, journal, clock, complain)
+    asks = Asks(store, agent, audience, clock, settings.runs.question_timeout)
+    choices = Choices(settings.runs.max_concurrent, settings.opencode.model, settings.opencode.agent)
+    bases = Bases(store, agent, workspace, clock, choices.model, choices.agent)
+
+    def mark(directory: Path, key: SessionKey) -> None:
+        write_mark(directory, surroundings.config, state_dir, str(key))
+
+    sessions = Sessions(store, agent, workspace, bases, clock, state_dir, mark, surroundings.fault)
+    runs = Runs(
+        store,
+        agent,
+        workspace,
+        projects,
+        sessions,
+        audience,
+        asks,
+        journal,
+        clock,
+        choices,
+        surroundings.fault,
+        complain,
+        logs.name,
+    )
+    mailboxes = Mailboxes(runs.next, complain)
+    doctor = Doctor(settings, surroundings.config, state_dir, projects.all, agent, workspace, running=True)
+    offers = Offers()
+    conductor = Conductor(
+        store,
+        workspace,
+        projects,
+        sessions,
+        bases,
+        runs,
+        mailboxes,
+        audience,
+        clock,
+        Roster(settings.people("admins"), settings.people("drivers"), settings.people("viewers")),
+        Limits(settings.runs.queue_depth),
+        settings.default_instance,
+        doctor.reply,
+        logs.enable,
+        offers,
+    )
+    reception = Reception(store, conductor, asks, offers, clock, complain)
+    recovery = Recovery(store, audience, clock)
+    return Parts(
+        store,
+        mirror,
+        agent,
+        console,
+        reception,
+        mailboxes,
+        runs,
+        recovery,
+        journal,
+        projects,
+        sessions,
+        workspace,
+        doctor,
+        logs,
+    )
+
+
+async def _refs(store: SqlStore) -> list[str]:
+    return [str(session.key) for session in await store.sessions()]
