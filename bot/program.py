@@ -154,7 +154,7 @@ class Program:
         if self.surroundings.demo:
             return (
                 "This is a demo: real opencode on a small project, with a built-in model that only acts its part.",
-                f"Type   /start {demo_project.REF}#1 add a greeting   and watch; any line after it goes to the session.",
+                f"Type   /start {demo_project.REF}#1 add a greeting   and watch; what you type next goes to it.",
                 "/help lists the commands, Ctrl-C stops a run, Ctrl-D leaves.",
             )
         return (
