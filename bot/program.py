@@ -19,7 +19,7 @@ from adapters.console.script import one_shot
 from bot import wiring
 from bot.demo import project as demo_project
 from bot.demo.endpoint import ModelEndpoint
-from bot.demo.model import respond
+from bot.demo.model import DemoModel
 from bot.doctor import broken, report
 from bot.logs import Redactor, set_up
 from bot.service import SOCKET, Service
@@ -54,8 +54,10 @@ class Program:
         """Raises ConfigurationError with all problems of the file."""
         if demo:
             settings = load(None, os.environ)
-            settings = settings.model_copy(update={"state_dir": settings.state_dir / "demo"})
-            surroundings = Surroundings(None, demo=True, extra_projects=(demo_project.project(settings.state_dir),))
+            project = demo_project.make_project(settings.state_dir)
+            # Below the user's state directory, with a lock and a database of its own.
+            settings = settings.model_copy(update={"state_dir": project.path.parent})
+            surroundings = Surroundings(None, demo=project)
         else:
             path = find_config(config, Path.cwd(), os.environ)
             settings = load(path, os.environ)
@@ -107,13 +109,11 @@ class Program:
             )
 
     async def _with_demo_model(self, stack: AsyncExitStack) -> Program:
-        """The model on loopback, the project in the state directory, opencode kept from everything of the user's."""
-        endpoint = ModelEndpoint(respond, demo_project.MODEL)
+        """The model on loopback, and an opencode kept from everything of the user's."""
+        endpoint = ModelEndpoint(DemoModel().respond, "demo")
         await endpoint.start()
         stack.push_async_callback(endpoint.stop)
-        state_dir = self.settings.state_dir
-        await demo_project.prepare(state_dir)
-        env = demo_project.opencode_env(state_dir, endpoint.url)
+        env = demo_project.opencode_env(self.settings.state_dir.parent, endpoint.url)
         return replace(self, surroundings=replace(self.surroundings, agent_env=env))
 
     async def _adopt(self, service: Service, *, yes: bool) -> list[str]:

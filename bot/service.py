@@ -33,6 +33,7 @@ class Service:
             ]
             await self.parts.recovery.report_cut()
             await self.parts.console.start(self.socket, self.parts.reception)
+            await self.parts.recovery.deliver()
         except BaseException:
             await self._close()
             raise

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
 
 from bot.logs import Redactor, SessionLog
 from core.model import Session, SessionId
@@ -28,14 +28,14 @@ class SessionLogs:
         """From now on this opencode session's traffic goes to the log named for kugetsu's session."""
         self._names[session.agent_id] = session.slug
 
-    def trace(self, session: SessionId, direction: str, payload: Any) -> None:
-        """Called for all traffic of a session; writes only what was asked for."""
+    def trace(self, session: SessionId, direction: str, payload: bytes) -> None:
+        """Called with all traffic of a session, as JSON; writes only what was asked for."""
         name = self._names.get(session, session)
         if not (self._everything or name in self._enabled):
             return
         if name not in self._open:
             self._open[name] = SessionLog(self._folder / name / "debug.log", self._redactor)
-        self._open[name].write(direction, payload)
+        self._open[name].write(direction, json.loads(payload))
 
     def close(self) -> None:
         """Close the files."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import structlog
-from adapters.opencode.server import OpencodeServer
 
 from adapters.console.server import ConsoleChat
-from adapters.console.wire import Hint
 from adapters.git.workspace import GitWorkspace
+from adapters.opencode.server import OpencodeServer
 from adapters.store.mirror import Mirror
 from adapters.store.sql import SqlStore
 from bot.clock import SystemClock
@@ -22,8 +22,7 @@ from bot.opencode import opencode_settings
 from bot.session_logs import SessionLogs
 from bot.settings import Settings
 from bot.worktree_mark import write_mark
-from core import commands
-from core.access import Role, Roster
+from core.access import Roster
 from core.asks import Asks
 from core.audience import Audience
 from core.bases import Bases
@@ -47,8 +46,7 @@ class Surroundings:
     """What a configuration file cannot say: where it is, and what the demo brings."""
 
     config: Path | None
-    demo: bool = False
-    extra_projects: tuple[Project, ...] = ()
+    demo: Project | None = None
     agent_env: dict[str, str] | None = None  # replaces the user's environment for opencode
     fault: Callable[[str], None] = lambda _point: None
 
@@ -85,16 +83,17 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
     store = SqlStore(state_dir, clock, lambda: mirror.changed())  # noqa: PLW0108  each needs the other
     mirror = Mirror(state_dir, store, clock, log.warning)
     logs = SessionLogs(state_dir / "logs", redactor, everything=settings.debug)
-    agent = OpencodeServer(opencode_settings(settings, surroundings.agent_env, redactor), clock, logs.trace)
-    workspace = GitWorkspace()
-    configured = (*settings.known_projects(), *surroundings.extra_projects)
+    opencode = opencode_settings(settings, surroundings.agent_env, redactor)
+    agent = OpencodeServer(opencode, clock, log.warning, logs.trace)
+    public_env = {name: value for name, value in os.environ.items() if name not in opencode.hidden_env}
+    workspace = GitWorkspace(public_env, log.warning)
+    configured = (*settings.known_projects(), *filter(None, [surroundings.demo]))
     projects = Projects({project.ref.key: project for project in configured}, store)
     console = ConsoleChat(
         clock,
         version=version("kugetsu"),
         refs=lambda: _refs(store),
-        commands=[Hint(spec.name, spec.summary) for spec in commands.TABLE if spec.role <= Role.ADMIN],
-        demo=surroundings.demo,
+        demo=surroundings.demo is not None,
     )
     chats: dict[str, ChatPort] = {CONSOLE: console}
     journal = Journal(store, clock, complain)

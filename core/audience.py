@@ -70,19 +70,22 @@ class Audience:
             slot.drop()
 
     async def close(self, show: Show, report: RunReport) -> None:
-        """Settle every live message, then deliver the answer to every place; the run itself is saved already."""
+        """Settle every live message, then deliver what was enqueued for the run; both are on disk already."""
         self._on_air.pop(report.session.key.key, None)
         slots = dict(show.slots)
-        deliveries = {row.place: row for row in await self._store.enqueue(report.run.id, list(slots))}
+        await self._in_each(slots, lambda _chat, place: slots[place].settle(report))
+        await self.deliver(report)
 
-        async def settle(chat: ChatPort, place: Place) -> None:
-            await slots[place].settle(report)
-            delivery = deliveries[place]
-            await self._store.save_delivery(delivery.in_state("sending"))
-            await chat.answer(place, report, delivery.key)
-            await self._store.save_delivery(delivery.in_state("sent"))
+    async def deliver(self, report: RunReport) -> None:
+        """Bring the answer to every place it was enqueued for and has not reached."""
+        rows = {row.place: row for row in await self._store.pending_deliveries() if row.run == report.run.id}
 
-        await self._in_each(slots, settle)
+        async def answer(chat: ChatPort, place: Place) -> None:
+            await self._store.save_delivery(rows[place].in_state("sending"))
+            await chat.answer(place, report, rows[place].key)
+            await self._store.save_delivery(rows[place].in_state("sent"))
+
+        await self._in_each(rows, answer)
 
     async def tell(self, key: SessionKey, document: Document) -> None:
         """A notice in every place of the session."""

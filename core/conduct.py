@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from core import commands, refs, view
@@ -368,8 +367,8 @@ def session_data(session: Session, places: list[Place]) -> dict[str, Any]:
         "branch": session.branch,
         "state": session.state.value,
         "places": [str(place) for place in places],
-        "created": timestamp(session.created),
-        "updated": timestamp(session.updated),
+        "created": session.created.isoformat(),
+        "updated": session.updated.isoformat(),
     }
 
 
@@ -384,11 +383,6 @@ def run_data(run: Run) -> dict[str, Any]:
         "error": run.error,
         "cost": run.cost,
         "duration": run.duration,
-        "created": timestamp(run.created),
+        "created": run.created.isoformat(),
         "refused": list(run.refused),
     }
-
-
-def timestamp(at: datetime) -> str:
-    """ISO 8601 in UTC, to the second's thousandth."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

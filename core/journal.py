@@ -34,16 +34,23 @@ class Journal:
             if not self._pending:
                 return
             chunks, self._pending = self._pending, []
+            writing = asyncio.create_task(self._write(chunks))
             try:
-                await self._store.append_text(chunks)
-            except BaseException as error:
-                self._pending = chunks + self._pending
-                if not isinstance(error, StoreError):
-                    raise
-                if not self._failing:
-                    self._complain("received text could not be saved; it is kept in memory", error)
-                self._failing = True
-                return
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                # Whether the commit came through must be known: chunks put back after it would be there twice.
+                await asyncio.wait([writing])
+                raise
+
+    async def _write(self, chunks: list[Chunk]) -> None:
+        try:
+            await self._store.append_text(chunks)
+        except StoreError as error:
+            self._pending = chunks + self._pending
+            if not self._failing:
+                self._complain("received text could not be saved; it is kept in memory", error)
+            self._failing = True
+        else:
             self._failing = False
 
     async def run(self) -> None:

@@ -40,6 +40,14 @@ class Recovery:
             reports.append(RunReport(cut, session))
         return reports
 
+    async def deliver(self) -> None:
+        """Bring answers to the places that a dead process did not reach any more."""
+        for run_id in {row.run for row in await self._store.pending_deliveries()}:
+            run = await self._store.run(run_id)
+            session = await self._store.session(run.session) if run else None
+            if run and session and run.state.over:
+                await self._audience.deliver(RunReport(run, session))
+
     async def waiting(self) -> list[SessionKey]:
         """Sessions with prompts that were accepted and not yet answered."""
         found = {run.session.key: run.session for run in await self._store.unfinished_runs()}

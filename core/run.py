@@ -14,7 +14,7 @@ from core.errors import AgentSessionGone, KugetsuError, NotFound, StoreError, Wo
 from core.events import Asked, Outcome, Said, Settled
 from core.journal import Journal
 from core.live import Complain
-from core.model import AgentRequest, Document, Project, Run, RunState, Session, SessionKey, SessionState
+from core.model import AgentRequest, Document, Place, Project, Run, RunState, Session, SessionKey, SessionState
 from core.ports import AgentPort, AgentRun, Chunk, Clock, Known, RunHeader, RunReport, Store, Workspace
 from core.progress import Progress, fold
 from core.projects import Projects
@@ -248,18 +248,21 @@ class Runs:
             gone = progress.error_code == AgentSessionGone.code
             state = SessionState.GONE if gone and session.agent_id else session_state
             live.session = session = replace(session, state=state, updated=self._clock.now())
-        await self._save_surely(live)
-        self._fault("answer recorded")
+        show = live.show
         if session:
+            show = show or await self._audience.open(RunHeader(live.run, session, live.run.person))
+        await self._save_surely(live, list(show.slots) if show else [])
+        self._fault("answer recorded")
+        if session and show:
             report = RunReport(live.run, session, await self._files_changed(live))
-            show = live.show or await self._audience.open(RunHeader(live.run, session, live.run.person))
             await self._audience.close(show, report)
             await self._sessions.abandon(session.key)
 
-    async def _save_surely(self, live: Live) -> None:
+    async def _save_surely(self, live: Live, places: list[Place]) -> None:
         told = False
         while True:
             try:
+                await self._store.enqueue(live.run.id, places)
                 await self._store.save_run(live.run)
                 if live.session:
                     await self._store.save_session(live.session)

@@ -1,0 +1,1 @@
+"""One file a revision; tables.SCHEMA names the newest."""

@@ -1,0 +1,109 @@
+"""Runs, and the text received while they go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Boolean, Connection, Text, bindparam, delete, func, insert, select, update
+
+from adapters.store.codec import run_from, run_values
+from adapters.store.database import Part, must_hit, reads, writes
+from adapters.store.tables import Words, run_text, runs
+from core.model import PersonId, Place, Run, RunId, RunState, SessionKey
+from core.ports import Chunk
+from core.progress import Progress
+from core.progress import Text as ProgressText
+
+_OVER = [state.value for state in RunState if state.over]
+_UNFINISHED = [state.value for state in RunState if not state.over]
+
+_SAVE = update(runs).where(runs.c.id == bindparam("row"))
+_DROP_TEXT = delete(run_text).where(run_text.c.run == bindparam("of"))
+_APPEND = insert(run_text).from_select(
+    ["run", "part", "text", "whole"],
+    # Text that comes late, after the run was saved as over, must not come back as text of a run under way.
+    select(
+        runs.c.id,
+        bindparam("of_part", type_=Text),
+        bindparam("new_text", type_=Words),
+        bindparam("is_whole", type_=Boolean),
+    ).where(runs.c.id == bindparam("of"), *(runs.c.state != state for state in _OVER)),
+)
+_RECEIVED = (
+    select(run_text.c.part, run_text.c.text, run_text.c.whole)
+    .where(run_text.c.run == bindparam("of"))
+    .order_by(run_text.c.id)
+)
+
+
+class Runs(Part):
+    """The runs part of the store."""
+
+    @writes
+    def add_run(self, db: Connection, session: SessionKey, prompt: str, person: PersonId, place: Place) -> Run:
+        """See core.ports.Store. A session made again under the same key goes on counting."""
+        new = Run(
+            id=RunId(0),
+            session=session,
+            number=0,
+            prompt=prompt,
+            person=person,
+            place=place,
+            state=RunState.QUEUED,
+            created=self._clock.now(),
+        )
+        values = run_values(new)
+        values["number"] = (
+            select(func.coalesce(func.max(runs.c.number), 0) + 1)
+            .where(runs.c.session_key == session.key)
+            .scalar_subquery()
+        )
+        return run_from(db.execute(insert(runs).values(values).returning(runs)).one())
+
+    @writes
+    def save_run(self, db: Connection, run: Run) -> None:
+        """See core.ports.Store. Raises NotFound. Saved as over, `run.text` takes the place of the text received."""
+        must_hit(db.execute(_SAVE, run_values(run) | {"row": run.id}), f"run {run.number} of {run.session}")
+        if run.state.over:
+            db.execute(_DROP_TEXT, {"of": run.id})
+
+    @reads
+    def run(self, db: Connection, run: RunId) -> Run | None:
+        """See core.ports.Store."""
+        row = db.execute(select(runs).where(runs.c.id == run)).one_or_none()
+        return None if row is None else run_from(row)
+
+    @reads
+    def runs(self, db: Connection, session: SessionKey) -> list[Run]:
+        """See core.ports.Store."""
+        rows = db.execute(select(runs).where(runs.c.session_key == session.key).order_by(runs.c.number))
+        return [run_from(row) for row in rows]
+
+    @reads
+    def unfinished_runs(self, db: Connection) -> list[Run]:
+        """See core.ports.Store."""
+        rows = db.execute(select(runs).where(runs.c.state.in_(_UNFINISHED)).order_by(runs.c.id))
+        return [run_from(row) for row in rows]
+
+    @writes
+    def append_text(self, db: Connection, chunks: Sequence[Chunk]) -> None:
+        """See core.ports.Store. Text of a run that is over is not kept: the run has its own."""
+        if chunks:
+            db.execute(
+                _APPEND,
+                [
+                    {"of": chunk.run, "of_part": chunk.part, "new_text": chunk.text, "is_whole": chunk.whole}
+                    for chunk in chunks
+                ],
+            )
+
+    @reads
+    def received_text(self, db: Connection, run: RunId) -> str:
+        """See core.ports.Store. Blank parts are left out, as in the live answer."""
+        parts: dict[str, list[str]] = {}
+        for part, text, whole in db.execute(_RECEIVED, {"of": run}):
+            if whole and part in parts:
+                parts[part] = [text]
+            elif text:
+                parts.setdefault(part, []).append(text)
+        return Progress(items=tuple(ProgressText(part, "".join(texts)) for part, texts in parts.items())).text

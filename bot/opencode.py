@@ -1,0 +1,42 @@
+"""The `opencode:` section as its adapter wants it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from adapters.opencode.server import OpencodeServerSettings
+from bot.logs import Redactor
+from bot.settings import Settings
+
+STATE_FILE = "opencode-server.json"
+
+# Where `make setup` puts an opencode of its own when there is none of a supported version on PATH.
+BESIDE = Path(__file__).parents[1] / "node_modules" / ".bin" / "opencode"
+
+
+def opencode_settings(
+    settings: Settings, only_env: Mapping[str, str] | None, redactor: Redactor
+) -> OpencodeServerSettings:
+    """`only_env`, for the demo, is all that opencode sees of the environment; else it sees the user's, without what
+    the configuration names as secrets of the bot's own.
+    """
+    chosen = settings.opencode
+    password = chosen.password.get_secret_value()
+    if not password and not chosen.url:
+        # Made here and not by the adapter, so that logs know what to hide.
+        password = secrets.token_urlsafe(24)
+        redactor.add(password)
+    hidden = set(settings.secret_env_names()) if only_env is None else set(os.environ) - set(only_env)
+    return OpencodeServerSettings(
+        state_file=settings.state_dir / STATE_FILE,
+        command=chosen.command,
+        candidates=(BESIDE,),
+        url=chosen.url,
+        password=password,
+        env=settings.agent_env() | dict(only_env or {}),
+        hidden_env=frozenset(hidden),
+        max_rss_mb=chosen.max_rss_mb,
+    )
