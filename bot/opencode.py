@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from bot.settings import Settings
 
 STATE_FILE = "opencode-server.json"
 
-# Where `make setup` puts an opencode of its own when there is none of a supported version on PATH.
-BESIDE = Path(__file__).parents[1] / "node_modules" / ".bin" / "opencode"
+# Where the installation links an opencode of its own when there is none of a supported version on PATH.
+BESIDE = Path(sys.prefix) / "bin" / "opencode"
 
 
 def opencode_settings(

@@ -25,6 +25,7 @@ from bot.logs import Redactor, set_up
 from bot.service import SOCKET, Service
 from bot.settings import Settings, find_config, load
 from bot.wiring import Surroundings
+from bot.worktree_mark import read_mark
 from core import commands
 from core.errors import Busy, KugetsuError, NotFound
 from core.ports import Reply
@@ -61,6 +62,9 @@ class Program:
         else:
             path = find_config(config, Path.cwd(), os.environ)
             settings = load(path, os.environ)
+            mark = read_mark(Path.cwd()) if path is None else None
+            if mark:  # a worktree made without a file: what is said in it is for the bot that made it
+                settings = settings.model_copy(update={"state_dir": mark.state_dir})
             surroundings = Surroundings(path.absolute() if path else None)
         redactor = Redactor(settings.secrets())
         set_up(redactor, debug=settings.debug or debug, stream=sys.stderr)

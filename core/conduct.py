@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from core import commands, refs, view
@@ -13,7 +13,19 @@ from core.bases import Bases
 from core.commands import Command
 from core.errors import NotFound, QueueFull, RefError, SessionExists, UsageError
 from core.mailbox import Mailboxes
-from core.model import Document, Inbound, Person, Place, Project, Run, RunState, Session, SessionKey, SessionState
+from core.model import (
+    Document,
+    Inbound,
+    Person,
+    Place,
+    Project,
+    Run,
+    RunState,
+    Session,
+    SessionKey,
+    SessionState,
+    Tokens,
+)
 from core.offers import Offers
 from core.ports import Clock, Reply, Store, Workspace
 from core.projects import Projects
@@ -147,10 +159,10 @@ class Conductor:
         return await self._prompt(session, command.message, caller, place)
 
     async def _fork(self, command: Command, caller: Caller) -> Reply:
+        name = refs.parse_name(command.option("name")) if command.option("name") else ""
         parent = await self._meant(command, caller)
         project = await self._projects.get(parent.key.ref.project)
         at = await self._run_numbered(parent, command.option("at")) if command.option("at") else None
-        name = refs.parse_name(command.option("name")) if command.option("name") else ""
         message = checked(command.message) if command.message else ""
         session = await self._sessions.plan_fork(parent, name, project, at, message)
         place = await self._open(caller, session)
@@ -159,7 +171,7 @@ class Conductor:
         session = await self._sessions.prepare(
             session.key, project, lambda said: self._audience.tell(session.key, said)
         )
-        return Reply(view.starting(session), data=session_data(session, [place]), place=place)
+        return Reply(view.starting(session), data=forked_data(session), place=place)
 
     async def _stop(self, command: Command, caller: Caller) -> Reply:
         session = await self._meant(command, caller)
@@ -369,6 +381,19 @@ def session_data(session: Session, places: list[Place]) -> dict[str, Any]:
         "places": [str(place) for place in places],
         "created": session.created.isoformat(),
         "updated": session.updated.isoformat(),
+    }
+
+
+def forked_data(session: Session) -> dict[str, Any]:
+    """A fork without a prompt, in the form in which every `fork --json` ends."""
+    return session_data(session, []) | {
+        "type": "finished",
+        "ok": True,
+        "text": "",
+        "error": "",
+        "cost": 0.0,
+        "tokens": asdict(Tokens()),
+        "duration": 0.0,
     }
 
 

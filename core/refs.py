@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from core.errors import RefError
 from core.model import LOCAL_INSTANCE, IssueRef, ProjectRef, SessionKey
@@ -25,11 +25,9 @@ _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[1-9][0-9]{0,4})?
 _NUMBER = re.compile(r"[1-9][0-9]*", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _WEB = re.compile(
-    r"^(?P<project>.+?)(?:/-)?/(?P<kind>issues|pulls?|merge_requests|work_items)/(?P<number>[^/]+)(?:/.*)?$"
+    r"^(?P<project>.+?)(?:/-)?/(?P<kind>issues|pulls?|merge_requests|work_items)/(?P<number>[0-9][^/]*)(?:/.*)?$"
 )
-_REF_LIKE = re.compile(
-    r"^(?:\S*/\S*)?[#!]\d+(?:~\S*)?$|^https?://|^\S+/\S+[#!]|/(?:issues|pulls?|merge_requests)/\d", re.IGNORECASE
-)
+_REF_LIKE = re.compile(r"^[#!]\d+(?:~|$)|^[^/]+/.*[#!]|/(?:issues|pulls?|merge_requests|work_items)/\d", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class RefContext:
 
 def looks_like_ref(word: str) -> bool:
     """Whether a word was probably meant as a ref, right or wrong: decides between a hint and plain text."""
-    return bool(_REF_LIKE.search(word))
+    return len(word) <= MAX_REF_LENGTH and bool(_REF_LIKE.search(word))
 
 
 def parse_issue(text: str, context: RefContext | None = None) -> IssueRef:
@@ -85,12 +83,16 @@ def parse_project(text: str, default_instance: str = "github.com") -> ProjectRef
     """`instance/owner/repo`, `owner/repo`, or `local/<folder>`. Raises RefError."""
     text = _checked(text)
     parts = text.split("/")
-    if parts[0] == LOCAL_INSTANCE and len(parts) == 2:
+    first, default = parts[0].lower(), default_instance.lower()
+    if first == LOCAL_INSTANCE:
+        if len(parts) != 2:
+            raise _error(text, f"`{LOCAL_INSTANCE}` is followed by one folder name")
         return ProjectRef(LOCAL_INSTANCE, "", _segment(parts[1], text))
-    if len(parts) >= 3 and _host_like(parts[0]):
-        instance, rest = parts[0].lower(), parts[1:]
+    # Two parts are owner and repository, even where the owner has a dot, unless the first can only be an instance.
+    if first == default or ":" in first or (len(parts) >= 3 and _host_like(first)):
+        instance, rest = first, parts[1:]
     else:
-        instance, rest = default_instance.lower(), parts
+        instance, rest = default, parts
     if len(rest) < 2:
         raise _error(text, "the owner or the repository is missing")
     if not _HOST.fullmatch(instance) or ".." in instance:
@@ -102,19 +104,18 @@ def parse_project(text: str, default_instance: str = "github.com") -> ProjectRef
 def parse_remote(url: str, folder: str) -> ProjectRef:
     """The project of a git remote's URL; `local/<folder>` where it names no forge we could tell."""
     scp = re.match(r"^(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)$", url)
-    if scp:
-        host, path = scp[1], scp[2]
-    else:
-        parts = urlsplit(url)
-        ssh = parts.scheme in {"ssh", "git+ssh", "git"}
-        host = (parts.hostname or "") if ssh or not parts.port else f"{parts.hostname}:{parts.port}"
-        path = parts.path
-    path = path.strip("/").removesuffix(".git")
-    if host and "/" in path:
-        try:
-            return parse_project(f"{host}/{path}") if _host_like(host) else local_project(folder)
-        except RefError:
-            return local_project(folder)
+    try:
+        if scp:
+            host, path = scp[1], scp[2]
+        else:
+            parts = urlsplit(url)
+            # A port of ssh says nothing about the forge's address.
+            host, path = _host(parts) if parts.scheme in {"http", "https"} else parts.hostname or "", parts.path
+        path = path.strip("/").removesuffix(".git")
+        if "/" in path and _host_like(host):
+            return parse_project(f"{host}/{path}")
+    except (ValueError, RefError):
+        return local_project(folder)  # git takes more for a URL than names a forge's project
     return local_project(folder)
 
 
@@ -159,17 +160,19 @@ def _checked(text: str) -> str:
 def _from_url(text: str) -> IssueRef:
     try:
         parts = urlsplit(text)
-        port = parts.port
+        host = _host(parts)
     except ValueError:
         raise _error(text, "the URL is malformed") from None
-    host = (parts.hostname or "") + (f":{port}" if port else "")
     match = _WEB.match(parts.path.strip("/"))
     if not match:
         raise _error(text, "the URL is not that of an issue, pull or merge request")
-    project = parse_project(f"{host}/{match['project']}") if _host_like(host) else None
-    if project is None:
-        raise _error(text, f"`{_shown(host)}` is no host name")
+    project = parse_project(f"{host}/{match['project']}", host)
     return IssueRef(project, _number(match["number"], text), merge_request=match["kind"] == "merge_requests")
+
+
+def _host(parts: SplitResult) -> str:
+    """With its port. Raises ValueError."""
+    return (parts.hostname or "") + (f":{parts.port}" if parts.port else "")
 
 
 def _split_number(text: str) -> tuple[str, str, str]:

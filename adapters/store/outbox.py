@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, select, update
@@ -36,7 +37,7 @@ class Outbox(Part):
     @writes
     def enqueue(self, db: Connection, run: RunId, places: Sequence[Place]) -> list[Delivery]:
         """See core.ports.Store. In the order of `places`; rows of an earlier call come back as they are now."""
-        rows = {f"run:{run}:{place}": place for place in places}
+        rows = {f"run:{run}:{json.dumps([place.platform, place.chat, place.thread])}": place for place in places}
         if not rows:
             return []
         now = self._clock.now()

@@ -160,8 +160,8 @@ async def test_deliveries_are_queued_once_a_place(store: Store) -> None:
     assert await store.enqueue(run.id, []) == []
     queued = await store.enqueue(run.id, [THERE, HERE])
     assert [(row.key, row.place, row.run, row.state) for row in queued] == [
-        (f"run:{run.id}:console:local", THERE, run.id, "pending"),
-        (f"run:{run.id}:telegram:-100/7", HERE, run.id, "pending"),
+        (f'run:{run.id}:["console", "local", ""]', THERE, run.id, "pending"),
+        (f'run:{run.id}:["telegram", "-100", "7"]', HERE, run.id, "pending"),
     ]
     await store.save_delivery(replace(queued[0], state="sending"))
     new = Place("matrix", "!r:example.org")
