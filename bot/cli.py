@@ -146,7 +146,10 @@ def chat_line(spec: Spec, options: dict[str, Any], words: tuple[str, ...]) -> st
     if spec.runs and words and words[-1] == "-":
         words = (*words[:-1], sys.stdin.read())
     given = [f"--{name} {value}" if value is not True else f"--{name}" for name, value in options.items() if value]
-    return " ".join([f"/{spec.name}", *given, "--", *words])
+    # The shell has told options from words already; a word that only looks like one must stay a word.
+    dashed = next((index for index, word in enumerate(words) if spec.options and word.startswith("--")), len(words))
+    guard = ["--"] if dashed < len(words) else []
+    return " ".join([f"/{spec.name}", *given, *words[:dashed], *guard, *words[dashed:]])
 
 
 def complain(error: KugetsuError, *, json: bool) -> int:

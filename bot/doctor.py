@@ -17,7 +17,7 @@ from core.errors import KugetsuError
 from core.model import Document, Project
 from core.ports import AgentPort, Reply, Workspace
 
-MIN_GIT = (2, 25)  # `git restore` and porcelain v2 of worktrees
+MIN_GIT = (2, 34)  # `git add --sparse`, for snapshots of sparse checkouts
 MIN_FREE_MB = 500  # a worktree with its dependencies soon has that
 
 

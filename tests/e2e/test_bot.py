@@ -49,7 +49,7 @@ async def test_queue_stop_and_retry(machine: Machine) -> None:
         assert "Stopped" in stopped.out
         first, second = await finish(running), await finish(queued)
         assert first.finished["ok"] is False
-        assert first.finished["text"] == "begun"
+        assert first.finished["text"].strip() == "begun"
         assert second.finished["text"] == "answered"
         assert first.code == 1
         slow.release()
@@ -114,7 +114,7 @@ async def test_base_session_lost_and_session_deleted_behind_our_back(machine: Ma
         process = await asyncio.create_subprocess_exec(
             machine.settings["opencode"]["command"], "session", "delete", lost,
             cwd=machine.project, env=machine.env | {"PWD": str(machine.project)},
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert (await finish(process)).code == 0
     async with machine.bot():

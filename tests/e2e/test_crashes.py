@@ -37,7 +37,7 @@ async def opencode_sessions(machine: Machine) -> list[dict[str, object]]:
         "json",
         cwd=machine.project,
         env=machine.env | {"PWD": str(machine.project)},
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

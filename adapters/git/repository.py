@@ -1,0 +1,131 @@
+"""What several parts ask of a repository: where it is, what a name points at, which worktrees it has."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from adapters.git.process import Git
+from core.errors import WorkspaceError
+from core.ports import Located
+from core.refs import parse_remote
+
+_OBJECT_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A checkout's top level and the directory its git keeps everything shared in. Both are real paths."""
+
+    top: Path
+    common: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Worktree:
+    """A worktree as git has it registered; `branch` is a full ref name, empty when detached."""
+
+    path: Path
+    branch: str
+
+
+class Locks:
+    """One asyncio lock a path, made on demand and gone when nobody holds it."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
+
+    def of(self, path: Path) -> asyncio.Lock:
+        """Hold on to the result while using it."""
+        return self._locks.setdefault(path, asyncio.Lock())
+
+
+async def open_repository(git: Git, directory: Path) -> Repository:
+    """Refuses what is not the top level of a checkout: nothing may ever happen to a repository around it."""
+    top = real(directory)
+    queries = ("--is-bare-repository", "--is-inside-work-tree", "--show-prefix", "--git-common-dir")
+    bare, inside, prefix, common = (await git.run(top, "rev-parse", *queries)).text.split("\n", 3)
+    if bare == "true":
+        raise WorkspaceError(
+            f"{top} is a bare repository: there are no files to work on.",
+            "Point the project's path at a checkout of it: git clone, or git worktree add.",
+        )
+    if inside != "true":
+        raise WorkspaceError(f"{top} is inside a .git directory.", "Point the project's path at the checkout itself.")
+    if prefix:
+        outer = (await git.run(top, "rev-parse", "--show-toplevel")).text
+        raise WorkspaceError(f"{top} is a folder inside the repository {outer}, not a checkout.", f"Use {outer}.")
+    return Repository(top, real(top / common))
+
+
+async def located(git: Git, directory: Path) -> Located | None:
+    """The checkout around `directory` with the project its `origin` names; None where there is no checkout."""
+    found = await git.run(directory, "rev-parse", "--show-toplevel", expect=(0, 128))
+    if "not a git repository" in found.words or "must be run in a work tree" in found.words:
+        return None
+    if found.status:  # there is one, and git does not want to read it: "dubious ownership" is the usual reason
+        raise WorkspaceError(f"{directory}: {found.words}")
+    top = found.text
+    origin = (await git.run(Path(top), "config", "--get", "remote.origin.url", expect=(0, 1))).text
+    return Located(Path(top), parse_remote(origin, Path(top).name))
+
+
+async def commit_of(git: Git, directory: Path, name: str) -> str:
+    """The commit id `name` stands for, empty when there is none."""
+    found = await git.run(directory, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", expect=(0, 1))
+    return found.text
+
+
+async def base_commit(git: Git, directory: Path, branch: str) -> str:
+    """Where new work starts: `branch` here, else on origin; HEAD when `branch` is empty. Refuses when there is none."""
+    if not branch:
+        if head := await commit_of(git, directory, "HEAD"):
+            return head
+        raise WorkspaceError(
+            f"{directory} has no commit yet, so there is nothing to start from.",
+            "Make a first one: git commit --allow-empty -m 'Start'",
+        )
+    for ref in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"):
+        if commit := await commit_of(git, directory, ref):
+            return commit
+    raise WorkspaceError(
+        f"{directory} has no branch {branch!r}, neither its own nor from origin.",
+        "Fetch it (git fetch origin), or correct the project's base_branch in the configuration.",
+    )
+
+
+async def worktrees(git: Git, repository: Repository) -> list[Worktree]:
+    """All of them, the main checkout first."""
+    listed = (await git.run(repository.top, "worktree", "list", "--porcelain")).text
+    found = []
+    for block in listed.split("\n\n"):
+        branch = re.search(r"^branch (refs/heads/.+)$", block, re.MULTILINE)
+        # A path may hold line ends; what follows it never starts otherwise.
+        path = re.split(r"\n(?=HEAD |bare$|branch |detached$|locked|prunable)", block.removeprefix("worktree "))[0]
+        found.append(Worktree(real(Path(path)), branch[1] if branch else ""))
+    return found
+
+
+async def check_branch(git: Git, directory: Path, branch: str) -> str:
+    """The full ref name. Refuses names git would not take for a branch."""
+    ref = f"refs/heads/{branch}"
+    valid = bool(branch) and not branch.startswith("-") and branch != "HEAD" and "\0" not in branch
+    if not valid or (await git.run(directory, "check-ref-format", ref, expect=(0, 1))).status:
+        raise WorkspaceError(f"{branch!r} cannot be the name of a git branch.", "See: git help check-ref-format")
+    return ref
+
+
+def check_object_id(name: str) -> str:
+    """`name`, when it is a full object id: nothing else is ever taken for a snapshot."""
+    if not _OBJECT_ID.fullmatch(name):
+        raise WorkspaceError(f"{name!r} is no commit id.")
+    return name
+
+
+def real(path: Path) -> Path:
+    """Without `..` and symbolic links, as far as it exists."""
+    return Path(os.path.realpath(path))

@@ -1,0 +1,1 @@
+"""Stand-ins for the outside world, used by contract and end-to-end tests."""
