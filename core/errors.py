@@ -78,6 +78,18 @@ class StoreError(KugetsuError):
     code = "store"
 
 
+class ForgeError(KugetsuError):
+    """The forge cannot be reached, refuses, or answers what cannot be understood."""
+
+    code = "forge"
+
+
+class ForgeNotFound(ForgeError):
+    """The forge has no such issue, or does not show it without a token."""
+
+    code = "forge_not_found"
+
+
 class AgentError(KugetsuError):
     """opencode refused or failed."""
 

@@ -16,6 +16,7 @@ from core.model import (
     Decision,
     Document,
     Inbound,
+    IssueRef,
     MessageId,
     PermissionRule,
     Person,
@@ -376,6 +377,46 @@ class Store(Protocol):
     # audit
     async def audit(self, person: PersonId, action: str, subject: str, place: Place | None, detail: str = "") -> None:
         """Append-only."""
+
+
+# ── the forges ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What somebody wrote below an issue."""
+
+    author: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """An issue, pull or merge request as its forge tells it. All of it is other people's text: untrusted."""
+
+    ref: IssueRef
+    title: str
+    text: str
+    author: str
+    state: str  # open | closed | merged
+    url: str
+    comments: tuple[Comment, ...] = ()  # the last ones, oldest first
+    comments_left_out: int = 0
+    request: bool = False  # a pull or merge request
+
+
+class Forge(Protocol):
+    """One forge instance. Every method raises ForgeError; calls are bounded in time and size by the adapter."""
+
+    async def issue(self, ref: IssueRef) -> Issue:
+        """With its last comments. Raises ForgeNotFound for 404, and for private ones without a token."""
+
+    async def recent(self, project: ProjectRef, limit: int) -> list[Issue]:
+        """Open issues of the project, last changed first, those assigned to the token's user before the others.
+
+        Without comments.
+        """
 
 
 # ── the chats ──────────────────────────────────────────────────────────────────────────────────
