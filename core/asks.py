@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from core import rules, view
 from core.audience import Audience
-from core.errors import NotFound, UsageError
+from core.errors import KugetsuError, NotFound, UsageError
 from core.model import (
     AgentRequest,
     AskId,
@@ -31,6 +31,23 @@ NOBODY = "Nobody can be asked here. Go on without it, or say what you would need
 TOO_LATE = "Nobody answered within {hours:g} h. Go on without it, or say what you would need it for."
 
 
+Grant = Callable[[Sequence[PermissionRule]], Awaitable[None]]
+
+WITHDRAWN = Decision("withdrawn")
+
+
+@dataclass(slots=True)
+class _Open:
+    """A request from the moment it was heard of until it is over."""
+
+    ask: Ask
+    session: Session
+    grant: Grant
+    shown: bool = False  # recorded and on its way to people: its end must be recorded and shown too
+    deciding: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while a decision is on its way to the agent
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Asks:
     """Open requests of all runs; one `Ask` a request, decided exactly once."""
 
@@ -42,11 +59,23 @@ class Asks:
         self._audience = audience
         self._clock = clock
         self._timeout = question_timeout
-        self._open: dict[AskId, tuple[Ask, Session, asyncio.Event]] = {}
+        self._open: dict[AskId, _Open] = {}
 
-    async def by_rule(self, session: Session, standing: Sequence[PermissionRule], request: AgentRequest) -> str | None:
+    def take(self, run: Run, session: Session, request: AgentRequest, grant: Grant) -> AskId:
+        """Note a request at once, so that its end cannot be missed. `grant` makes rules of an "Always"."""
+        ask = Ask(AskId(secrets.token_urlsafe(9)), run.id, session.key, request, self._clock.now())
+        self._open[ask.id] = _Open(ask, session, grant)
+        return ask.id
+
+    def is_open(self, ask: AskId) -> bool:
+        """Whether it still waits for an answer."""
+        return ask in self._open
+
+    async def by_rule(self, ask: AskId, standing: Sequence[PermissionRule]) -> str | None:
         """Answer without people if the rules say so. Returns what was answered (`allow`, `deny`), or None."""
-        if not isinstance(request, PermissionRequest):
+        entry = self._open.get(ask)
+        request = entry.ask.request if entry else None
+        if entry is None or not isinstance(request, PermissionRequest):
             return None
         verdict = rules.verdict(request, standing)
         if verdict == rules.ASK:
@@ -54,78 +83,93 @@ class Asks:
         decision = (
             Decision("once") if verdict == rules.ALLOW else Decision("reject", message=view.denied_by_rule(request))
         )
-        await self._tell_agent(session, request, decision)
+        await self._tell_agent(entry, decision)
+        self._over(entry)
         return verdict
 
-    async def by_people(self, run: Run, session: Session, request: AgentRequest) -> str:
+    async def by_people(self, ask: AskId) -> str:
         """Show the request everywhere and wait for its end. Returns the line for the run's list of refusals, or ""."""
-        if not await self._audience.can_ask(session.key):
-            await self._tell_agent(session, request, Decision("reject", message=NOBODY))
-            return view.request_line(request)
-        ask = Ask(AskId(secrets.token_urlsafe(9)), run.id, session.key, request, self._clock.now())
-        decided = asyncio.Event()
-        self._open[ask.id] = (ask, session, decided)
+        entry = self._open.get(ask)
+        if entry is None:
+            return ""
+        line = view.request_line(entry.ask.request)
+        if not await self._audience.can_ask(entry.session.key):
+            await self._tell_agent(entry, Decision("reject", message=NOBODY))
+            self._over(entry)
+            return line
+        await self._store.add_ask(entry.ask)
+        entry.shown = True
+        if entry.over.is_set():
+            await self._settle(entry, WITHDRAWN, None)
+            return ""
+        await self._audience.ask(entry.ask)
+        seconds = self._timeout.total_seconds()
+        timer = asyncio.create_task(self._clock.sleep(seconds))
+        waiting = asyncio.create_task(entry.over.wait())
         try:
-            await self._store.add_ask(ask)
-            await self._audience.ask(ask)
-            seconds = self._timeout.total_seconds()
-            timer = asyncio.create_task(self._clock.sleep(seconds))
-            waiting = asyncio.create_task(decided.wait())
-            try:
-                await asyncio.wait([timer, waiting], return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                timer.cancel()
-                waiting.cancel()
-            if decided.is_set():
-                return ""
-            await self._close(ask, session, Decision("reject", message=TOO_LATE.format(hours=seconds / 3600)), None)
-            return view.request_line(request)
+            await asyncio.wait([timer, waiting], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._open.pop(ask.id, None)
+            timer.cancel()
+            waiting.cancel()
+        async with entry.deciding:
+            if entry.over.is_set():
+                return ""
+            await self._decide(entry, Decision("reject", message=TOO_LATE.format(hours=seconds / 3600)), None)
+        return line
 
     async def withdraw(self, run: RunId, request_id: str = "") -> None:
         """The request was answered elsewhere; without `request_id`: the run has ended."""
-        for ask, _, decided in list(self._open.values()):
-            if ask.run == run and request_id in {"", ask.request.id} and not decided.is_set():
-                decided.set()
-                await self._settle(replace(ask, decision=Decision("withdrawn"), decided_at=self._clock.now()))
+        for entry in list(self._open.values()):
+            if entry.ask.run == run and request_id in {"", entry.ask.request.id}:
+                self._over(entry)
+                if entry.shown and not entry.deciding.locked():  # else whoever decides settles it
+                    await self._settle(entry, WITHDRAWN, None)
 
-    async def press(self, ask_id: AskId, reply: str, text: str, person: Person, place: Place) -> Ask:
+    async def press(self, ask: AskId, reply: str, text: str, person: Person, place: Place) -> Ask:
         """A person's decision. Raises NotFound when it is not open any more, UsageError when it makes no sense."""
-        if ask_id not in self._open:
+        entry = self._open.get(ask)
+        if entry is None:
             raise NotFound("This is not open any more.", "It was decided already, or its run has ended.")
-        ask, session, decided = self._open[ask_id]
-        decision = to_decision(ask.request, reply, text)
-        if decided.is_set():
+        decision = to_decision(entry.ask.request, reply, text)
+        if entry.deciding.locked():
             raise NotFound("Somebody else decided this a moment ago.")
-        decided.set()  # before anything is awaited: of two people pressing at once, one decides
-        settled = await self._close(ask, session, decision, person)
-        await self._store.audit(person.id, f"decide {reply}", str(session.key), place, view.request_line(ask.request))
+        async with entry.deciding:
+            settled = await self._decide(entry, decision, person)
+        if settled.decision == WITHDRAWN:
+            raise NotFound("This was not open any more.", "It was decided in another client of opencode.")
+        detail = view.request_line(entry.ask.request)
+        await self._store.audit(person.id, f"decide {reply}", entry.session.key.key, place, detail)
         return settled
 
-    async def _close(self, ask: Ask, session: Session, decision: Decision, person: Person | None) -> Ask:
-        if decision.reply == "always" and isinstance(ask.request, PermissionRequest):
-            await self._remember(session, ask.request)
-        await self._tell_agent(session, ask.request, decision)
-        settled = replace(
-            ask, decision=decision, decided_by=person.id if person else None, decided_at=self._clock.now()
-        )
-        await self._settle(settled)
-        return settled
-
-    async def _settle(self, ask: Ask) -> None:
-        await self._store.save_ask(ask)
-        await self._audience.settle_ask(ask)
-
-    async def _remember(self, session: Session, request: PermissionRequest) -> None:
-        current = await self._store.session(session.key)
-        if current:
+    async def _decide(self, entry: _Open, decision: Decision, person: Person | None) -> Ask:
+        """Tell the agent, then everybody. When the agent cannot be told, the request stays open."""
+        try:
+            told = await self._tell_agent(entry, decision)
+        except KugetsuError:
+            if entry.over.is_set():
+                await self._settle(entry, WITHDRAWN, None)
+            raise
+        self._over(entry)
+        request = entry.ask.request
+        if decision.reply == "always" and isinstance(request, PermissionRequest):
             patterns = request.always or request.patterns or ("*",)
-            granted = tuple(PermissionRule(request.permission, pattern, rules.ALLOW) for pattern in patterns)
-            await self._store.save_session(replace(current, rules=(*current.rules, *granted)))
+            await entry.grant([PermissionRule(request.permission, pattern, rules.ALLOW) for pattern in patterns])
+        return await self._settle(entry, decision if told else WITHDRAWN, person if told else None)
 
-    async def _tell_agent(self, session: Session, request: AgentRequest, decision: Decision) -> None:
-        await self._agent.decide(session.agent_id, session.directory, request.id, decision)
+    async def _settle(self, entry: _Open, decision: Decision, person: Person | None) -> Ask:
+        by = person.id if person else None
+        settled = replace(entry.ask, decision=decision, decided_by=by, decided_at=self._clock.now())
+        await self._store.save_ask(settled)
+        await self._audience.settle_ask(settled)
+        return settled
+
+    def _over(self, entry: _Open) -> None:
+        entry.over.set()
+        self._open.pop(entry.ask.id, None)
+
+    async def _tell_agent(self, entry: _Open, decision: Decision) -> bool:
+        session = entry.session
+        return await self._agent.decide(session.agent_id, session.directory, entry.ask.request.id, decision)
 
 
 def to_decision(request: AgentRequest, reply: str, text: str) -> Decision:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from core.journal import Journal
 from core.live import Complain, LiveSlot
-from core.model import Document, Place, SessionKey
+from core.model import Document, Place, Session, SessionKey
 from core.ports import Ask, ChatPort, Clock, RunHeader, RunReport, Store
 from core.progress import Progress
 
@@ -41,9 +41,16 @@ class Audience:
         self._complain = complain
         self._on_air: dict[str, Show] = {}
 
-    def chat(self, place: Place) -> ChatPort | None:
-        """The place's platform, if it is switched on."""
-        return self._chats.get(place.platform)
+    async def open_thread(self, origin: Place, session: Session) -> Place:
+        """Where a session started from `origin` is to live; `origin` itself where no thread can be had."""
+        chat = self._chats.get(origin.platform)
+        if chat is None:
+            return origin
+        try:
+            return await chat.open_thread(origin, session)
+        except Exception as error:  # noqa: BLE001  the work goes on; it is shown where it was asked for
+            self._complain(f"no thread could be opened in {origin}", error)
+            return origin
 
     async def open(self, header: RunHeader) -> Show:
         """Begin a live message in every place of the session."""
@@ -57,7 +64,7 @@ class Audience:
         """Show the session in `place` from now on, the run on air included."""
         await self._store.attach(place, key)
         show = self._on_air.get(key.key)
-        if show and place not in show.slots:
+        if show:
             self._add(show, place)
 
     async def detach(self, place: Place) -> None:
@@ -93,8 +100,7 @@ class Audience:
 
     async def can_ask(self, key: SessionKey) -> bool:
         """Whether somebody in one of the session's places could answer a request now."""
-        places = await self._store.places(key)
-        return any((chat := self.chat(place)) and chat.can_ask(place) for place in places)
+        return any(self._can_ask(place) for place in await self._store.places(key))
 
     async def ask(self, ask: Ask) -> None:
         """Show the request in every place."""
@@ -104,16 +110,29 @@ class Audience:
         """Show everywhere who decided what."""
         await self._in_each(await self._store.places(ask.session), lambda chat, place: chat.settle_ask(place, ask))
 
+    def _can_ask(self, place: Place) -> bool:
+        chat = self._chats.get(place.platform)
+        try:
+            return chat is not None and chat.can_ask(place)
+        except Exception as error:  # noqa: BLE001  somebody elsewhere may still answer
+            self._complain(f"{place} could not be reached", error)
+            return False
+
     def _add(self, show: Show, place: Place) -> None:
-        chat = self.chat(place)
-        if chat:
+        chat = self._chats.get(place.platform)
+        if chat is None or place in show.slots:
+            return
+        try:
             message = chat.live(place, show.header)
-            slot = show.slots[place] = LiveSlot(message, self._clock, self._journal.flush, self._complain)
-            slot.show(show.newest)
+        except Exception as error:  # noqa: BLE001  the run is shown in its other places
+            self._complain(f"{place} could not be reached", error)
+            return
+        slot = show.slots[place] = LiveSlot(message, self._clock, self._journal.flush, self._complain)
+        slot.show(show.newest)
 
     async def _in_each(self, places: Iterable[Place], call: Callable[[ChatPort, Place], Awaitable[None]]) -> None:
         async def guarded(place: Place) -> None:
-            chat = self.chat(place)
+            chat = self._chats.get(place.platform)
             if chat is None:
                 return
             try:

@@ -13,11 +13,12 @@ from core import rules, view
 from core.errors import AgentError
 from core.events import Asked, Outcome
 from core.model import BaseSession, Decision, Document, PermissionRequest, PermissionRule, Project
-from core.ports import AgentPort, AgentRun, Clock, Store, Workspace
+from core.ports import AgentPort, AgentRun, Clock, Operation, Store, Workspace
 from core.progress import Progress, fold
 
 Tell = Callable[[Document], Awaitable[None]]
 
+BASE = "base"
 OLD = timedelta(days=30)  # after that a refresh is offered: the repository has moved on
 
 # The base only reads. `ask` and not `deny`: denied tools vanish from the prompt, and forks would then share no cached
@@ -51,6 +52,8 @@ class Bases:
                 base = None
             if base is None:
                 base = await self._make(project)
+            elif intent := await self._intent(project):
+                await self._store.end(intent)  # a process died between recording the base and this
             if not base.ready:
                 base = await self._teach(project, base, tell)
             elif self._clock.now() - base.created > OLD:
@@ -60,17 +63,15 @@ class Bases:
     async def _make(self, project: Project) -> BaseSession:
         await self._workspace.inspect(project)
         title = base_title(project)
-        subject = project.ref.key
-        intent = next(
-            (o for o in await self._store.open_operations() if (o.kind, o.subject) == ("base", subject)), None
-        )
+        recorded = await self._store.base(project.ref)  # lost, or to be replaced
         found = None
-        if intent:
+        if intent := await self._intent(project):
             since = datetime.fromisoformat(intent.data["since"]) - timedelta(seconds=1)
             listed = await self._agent.list_sessions(project.path)
-            found = next((s for s in listed if s.title == title and s.created >= since), None)
+            ours = recorded.agent_id if recorded else ""
+            found = next((s for s in listed if s.title == title and s.created >= since and s.id != ours), None)
         else:
-            intent = await self._store.begin("base", subject, {"since": self._clock.now().isoformat()})
+            intent = await self._store.begin(BASE, project.ref.key, {"since": self._clock.now().isoformat()})
         made = found or await self._agent.create_session(project.path, title, READ_ONLY)
         base = BaseSession(
             project=project.ref,
@@ -83,6 +84,12 @@ class Bases:
         await self._store.save_base(base)
         await self._store.end(intent)
         return base
+
+    async def _intent(self, project: Project) -> Operation | None:
+        for operation in await self._store.open_operations():
+            if operation.kind == BASE and operation.subject == project.ref.key:
+                return operation
+        return None
 
     async def _teach(self, project: Project, base: BaseSession, tell: Tell) -> BaseSession:
         """Put the base prompt to it, so that every fork starts out knowing the project."""

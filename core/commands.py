@@ -167,7 +167,7 @@ def parse(text: str, context: RefContext) -> Command:
         word, after = _take_word(rest)
         if spec.ref is Need.MUST and not word:
             raise UsageError(f"`{spec.name}` needs to know the issue.", _example(spec))
-        if word and (spec.ref is Need.MUST or refs.looks_like_ref(word)):
+        if word and (spec.ref is Need.MUST or (not ended and refs.looks_like_ref(word))):
             ref, rest = refs.parse_session(word, context), after
             if not ended:
                 more, rest, _ = _options(spec, rest)
@@ -181,7 +181,7 @@ def parse(text: str, context: RefContext) -> Command:
 
 def near_miss(name: str) -> str:
     """The nearest right command and an example of it."""
-    close = difflib.get_close_matches(name.lower(), [spec.name for spec in TABLE], n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name[:40].lower(), [spec.name for spec in TABLE], n=1, cutoff=0.5)
     spec = find(close[0]) if close else None
     return f"Did you mean `/{spec.name}`? {_example(spec)}" if spec else "`/help` lists what there is."
 
@@ -198,7 +198,7 @@ def _take_word(text: str) -> tuple[str, str]:
 def _options(spec: Spec, text: str) -> tuple[tuple[tuple[str, str], ...], str, bool]:
     """Leading `--name value` of `text`, what follows, and whether a lone `--` ended them.
 
-    A command without options leaves dashes to the message.
+    A command without options leaves other dashes to the message.
     """
     found: list[tuple[str, str]] = []
     while True:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from core import commands, refs, view
@@ -11,7 +12,7 @@ from core.access import Role, Roster
 from core.audience import Audience
 from core.bases import Bases
 from core.commands import Command
-from core.errors import NotFound, QueueFull, RefError, SessionExists, UsageError
+from core.errors import KugetsuError, NotFound, QueueFull, RefError, SessionExists, UsageError
 from core.mailbox import Mailboxes
 from core.model import (
     Document,
@@ -92,6 +93,7 @@ class Conductor:
         self._doctor = doctor
         self._debug_log = debug_log
         self._offers = offers
+        self._queueing = asyncio.Lock()  # a place in the queue is counted and taken in one go
         self._commands: dict[str, Callable[[Command, Caller], Awaitable[Reply]]] = {
             "start": self._start,
             "continue": self._continue,
@@ -144,19 +146,27 @@ class Conductor:
                 f"{command.ref} names a fork.", f"`/fork {command.ref.ref} --name {command.ref.name}` makes it."
             )
         project = await self._projects.get(command.ref.ref.project)
-        key = SessionKey(refs.parse_issue(f"{project.ref}{command.ref.ref.tag}"))  # as the configuration spells it
+        key = SessionKey(replace(command.ref.ref, project=project.ref))  # as the configuration spells it
         message = checked(command.message)
         try:
             session = await self._sessions.plan_start(key, project, message)
         except SessionExists as error:
             return await self._exists(key, error, message)
-        place = await self._open(caller, session)
-        return await self._prompt(session, message, caller, place, view.starting(session), once=True)
+        waiting = await self._unfinished(key)
+        if waiting and all(run.prompt != message for run in waiting):
+            return await self._exists(key, SessionExists(f"{session.key} is being started."), message)
+        try:
+            place = await self._open(caller, session)
+            return await self._prompt(session, message, caller, place, view.starting(session), once=True)
+        except KugetsuError:
+            await self._sessions.abandon(key)
+            raise
 
     async def _continue(self, command: Command, caller: Caller) -> Reply:
         session = await self._meant(command, caller)
+        message = checked(command.message)
         place = await self._open(caller, session)
-        return await self._prompt(session, command.message, caller, place)
+        return await self._prompt(session, message, caller, place)
 
     async def _fork(self, command: Command, caller: Caller) -> Reply:
         name = refs.parse_name(command.option("name")) if command.option("name") else ""
@@ -167,10 +177,13 @@ class Conductor:
         session = await self._sessions.plan_fork(parent, name, project, at, message)
         place = await self._open(caller, session)
         if message:
-            return await self._prompt(session, message, caller, place, view.starting(session))
-        session = await self._sessions.prepare(
-            session.key, project, lambda said: self._audience.tell(session.key, said)
-        )
+            return await self._prompt(session, message, caller, place, view.starting(session), once=True)
+        key = session.key
+        try:
+            session = await self._sessions.prepare(key, project, lambda said: self._audience.tell(key, said))
+        except KugetsuError:
+            await self._sessions.abandon(key)
+            raise
         return Reply(view.starting(session), data=forked_data(session), place=place)
 
     async def _stop(self, command: Command, caller: Caller) -> Reply:
@@ -264,18 +277,22 @@ class Conductor:
         if session.state is SessionState.GONE:
             raise NotFound(
                 f"opencode no longer has the session of {session.key}; worktree `{session.directory}` is untouched.",
-                f"`/start {session.key.ref} …` makes a new session on the same worktree.",
+                f"`/fork {session.key.ref} …` makes another one."
+                if session.key.name
+                else f"`/start {session.key.ref} …` makes a new session on the same worktree.",
             )
-        waiting = [run for run in await self._store.unfinished_runs() if run.session.key == session.key.key]
-        run = next((run for run in waiting if once and run.prompt == text), None)
-        if run is None:
-            queued = sum(run.state is RunState.QUEUED for run in waiting)
-            if queued >= self._limits.queue_depth:
-                raise QueueFull(
-                    f"{queued} prompts wait in {session.key.tag} already, the limit of `runs.queue_depth`.",
-                    "Wait for one to end, or `/stop` the run under way.",
-                )
-            run = await self._store.add_run(session.key, text, caller.inbound.person.id, place or caller.inbound.place)
+        async with self._queueing:
+            waiting = await self._unfinished(session.key)
+            run = next((run for run in waiting if once and run.prompt == text), None)
+            if run is None:
+                queued = sum(run.state is RunState.QUEUED for run in waiting)
+                if queued >= self._limits.queue_depth:
+                    raise QueueFull(
+                        f"{queued} prompts wait in {session.key.tag} already, the limit of `runs.queue_depth`.",
+                        "Wait for one to end, or `/stop` the run under way.",
+                    )
+                asked_in = place or caller.inbound.place
+                run = await self._store.add_run(session.key, text, caller.inbound.person.id, asked_in)
         if caller.inbound.debug:
             self._debug_log(session.slug)
         self._mailboxes.wake(session.key)
@@ -283,10 +300,12 @@ class Conductor:
         document = receipt or Document("")
         return Reply(view.queued(position, run) if position else document, place=place, run=run.id)
 
+    async def _unfinished(self, key: SessionKey) -> list[Run]:
+        return [run for run in await self._store.unfinished_runs() if run.session.key == key.key]
+
     async def _open(self, caller: Caller, session: Session) -> Place:
         """Where the session is to be shown for this caller; attached from now on."""
-        chat = self._audience.chat(caller.inbound.place)
-        place = await chat.open_thread(caller.inbound.place, session) if chat else caller.inbound.place
+        place = await self._audience.open_thread(caller.inbound.place, session)
         await self._audience.attach(place, session.key)
         return place
 
@@ -313,7 +332,7 @@ class Conductor:
             raise error
         places = await self._store.places(key)
         offers = (
-            self._offers.make("Continue here", f"/continue {session.key} {message}"),
+            self._offers.make("Continue here", f"/continue {session.key} -- {message}"),
             self._offers.make("Fork", f"/fork {session.key} -- {message}"),
             self._offers.make("Watch", f"/watch {session.key}"),
         )

@@ -10,7 +10,7 @@ from core.errors import KugetsuError
 from core.live import Complain
 from core.model import AskId, Document, Inbound
 from core.offers import Offers
-from core.ports import Clock, Press, Reply, Store
+from core.ports import Ask, Clock, Press, Reply, Store
 
 
 class Reception:
@@ -47,13 +47,18 @@ class Reception:
             )
             return await self.receive(said)
         try:
-            if self._conductor.role(press.person) < Role.DRIVER:
-                raise view.not_allowed(press.person, Role.DRIVER)
-            ask_id, _, reply = press.button.rpartition(":")
-            ask = await self._asks.press(AskId(ask_id), reply, press.text, press.person, press.place)
+            ask = await self._decided(press)
         except KugetsuError as error:
             return refusal(error)
+        except Exception as error:  # noqa: BLE001  as for messages
+            return self._defect(f"button “{press.button[:80]}”", error)
         return Reply(view.decided(ask))
+
+    async def _decided(self, press: Press) -> Ask:
+        if self._conductor.role(press.person) < Role.DRIVER:
+            raise view.not_allowed(press.person, Role.DRIVER)
+        ask_id, _, reply = press.button.rpartition(":")
+        return await self._asks.press(AskId(ask_id), reply, press.text, press.person, press.place)
 
     async def _decide(self, inbound: Inbound) -> Reply:
         try:
@@ -65,8 +70,11 @@ class Reception:
         except KugetsuError as error:
             return refusal(error)
         except Exception as error:  # noqa: BLE001  a defect must reach the sender and the log, not the platform's loop
-            self._complain(f"“{inbound.text[:80]}” could not be handled", error)
-            return Reply(view.internal_error(), ok=False, code="internal")
+            return self._defect(f"“{inbound.text[:80]}”", error)
+
+    def _defect(self, what: str, error: Exception) -> Reply:
+        self._complain(f"{what} could not be handled", error)
+        return Reply(view.internal_error(), ok=False, code="internal")
 
 
 def refusal(error: KugetsuError) -> Reply:

@@ -45,8 +45,10 @@ class Journal:
     async def _write(self, chunks: list[Chunk]) -> None:
         try:
             await self._store.append_text(chunks)
-        except StoreError as error:
+        except Exception as error:
             self._pending = chunks + self._pending
+            if not isinstance(error, StoreError):
+                raise
             if not self._failing:
                 self._complain("received text could not be saved; it is kept in memory", error)
             self._failing = True

@@ -50,10 +50,10 @@ class LiveSlot:
             self._changed.clear()
             if self._newest is self._shown:
                 continue
-            # What a chat has shown must survive a crash, so it is on disk first.
-            await self._persisted()
             progress = self._newest
             try:
+                # What a chat has shown must survive a crash, so it is on disk first.
+                await self._persisted()
                 await self._message.update(progress)
             except Exception as error:  # noqa: BLE001  the next state is tried; the answer does not depend on it
                 self._complain("live message could not be updated", error)

@@ -67,7 +67,7 @@ def fold(progress: Progress, event: AgentEvent) -> Progress:
     """The next state; the very same object when nothing a person could see has changed."""
     match event:
         case Started():
-            return progress if progress.model == event.model else replace(progress, model=event.model)
+            return progress if event.model in {"", progress.model} else replace(progress, model=event.model)
         case Said():
             return _said(progress, event)
         case Step():
@@ -82,7 +82,9 @@ def fold(progress: Progress, event: AgentEvent) -> Progress:
             left = tuple(request for request in progress.asking if request.id != event.request_id)
             return progress if len(left) == len(progress.asking) else replace(progress, asking=left)
         case Retrying():
-            return replace(progress, retrying=event)
+            return progress if progress.retrying == event else replace(progress, retrying=event)
+        case Metered(Tokens(0, 0, 0, 0, 0), 0):
+            return progress
         case Metered():
             return replace(progress, tokens=progress.tokens + event.tokens, cost=progress.cost + event.cost)
         case Finished():

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from core import rules, view
 from core.asks import Asks
 from core.audience import Audience, Show
-from core.errors import AgentSessionGone, KugetsuError, NotFound, StoreError, WorkspaceError
+from core.errors import AgentError, AgentSessionGone, KugetsuError, NotFound, StoreError, WorkspaceError
 from core.events import Asked, Outcome, Said, Settled
 from core.journal import Journal
 from core.live import Complain
-from core.model import AgentRequest, Document, Place, Project, Run, RunState, Session, SessionKey, SessionState
+from core.model import (
+    AskId,
+    Document,
+    PermissionRule,
+    Place,
+    Project,
+    Run,
+    RunState,
+    Session,
+    SessionKey,
+    SessionState,
+)
 from core.ports import AgentPort, AgentRun, Chunk, Clock, Known, RunHeader, RunReport, Store, Workspace
 from core.progress import Progress, fold
 from core.projects import Projects
 from core.sessions import Fault, Sessions
 
-STOP_PATIENCE = 5.0  # seconds for opencode to confirm an abort before the run is called stopped without it
+INTERNAL = "internal"  # error code of a defect of ours
 SAVE_AGAIN = 5.0  # seconds between attempts to record an answer while the disk is full
 
 _ENDS = {
@@ -43,6 +55,7 @@ class Live:
     prompted: bool = False
     stopping: bool = False
     refused: list[str] = field(default_factory=list)
+    recording: asyncio.Lock = field(default_factory=asyncio.Lock)  # the session's record changes one at a time
 
     def advance(self, progress: Progress) -> None:
         """Take the new state and have every place show it; never waits."""
@@ -59,6 +72,7 @@ class Choices:
     max_concurrent: int = 16
     model: str = ""  # provider/model; empty: opencode's default
     agent: str = ""
+    stop_patience: float = 5.0  # seconds for opencode to confirm an abort before the run is called stopped without it
 
 
 class Runs:
@@ -109,17 +123,21 @@ class Runs:
             return False
         live = self._live[key.key] = Live(run)
         try:
-            live.task = asyncio.create_task(self._perform(live), name=f"run {run.id} of {key}")
+            task = live.task = asyncio.create_task(self._perform(live), name=f"run {run.id} of {key}")
             try:
-                await live.task
+                await asyncio.wait([task])
+            except asyncio.CancelledError:  # the process is leaving
+                task.cancel()
+                await asyncio.wait([task])
+                if live.prompted or live.stopping:  # else it stays queued for the next process
+                    await self._finish(live, task, Outcome.CUT)
+                raise
+            finishing = asyncio.create_task(self._finish(live, task, Outcome.STOPPED))
+            try:
+                await asyncio.shield(finishing)
             except asyncio.CancelledError:
-                if not live.stopping:  # the process is leaving
-                    await self._cut(live)
-                    raise
-                live.progress = replace(live.progress, outcome=Outcome.STOPPED, asking=())
-            except Exception as error:  # noqa: BLE001  whatever it was, the thread is told and the worker goes on
-                live.progress = self._failure(live, error)
-            await self._end(live)
+                await asyncio.wait([finishing])  # an answer that is there is recorded and shown before we leave
+                raise
         finally:
             del self._live[key.key]
         return True
@@ -127,16 +145,11 @@ class Runs:
     async def stop(self, key: SessionKey) -> bool:
         """Abort the run under way and wait until the agent has stopped. False when none is."""
         live = self._live.get(key.key)
-        if live is None or live.task is None:
+        if live is None or live.task is None or live.task.done():
             return False
         live.stopping = True
-        if live.prompted and live.session:
-            try:
-                async with asyncio.timeout(STOP_PATIENCE):
-                    await self._agent.stop(live.session.agent_id, live.session.directory)
-                    await asyncio.wait([live.task])
-            except (TimeoutError, KugetsuError) as error:
-                self._complain(f"opencode did not confirm the abort of {key}", error)
+        if live.prompted:
+            await self._abort(live, live.task)
         live.task.cancel()
         await asyncio.wait([live.task])
         return True
@@ -150,7 +163,8 @@ class Runs:
         if self._slots.locked():
             await self._audience.tell(key, Document(view.waits_for_slot(self._choices.max_concurrent)))
         project = await self._projects.get(key.ref.project)
-        async with self._slots, self._checkout(live.session):
+        # The checkout first: a run that waits for its turn there must not keep a slot from others.
+        async with self._checkout(live.session), self._slots:
             live.session = session = await self._sessions.prepare(
                 key, project, lambda said: self._audience.tell(key, said)
             )
@@ -176,57 +190,107 @@ class Runs:
             first = True
             async for event in events:
                 if first:
-                    beside.create_task(self._mark(live, RunState.RUNNING, SessionState.RUNNING))
+                    beside.create_task(self._mark(live))
                     first = False
                 if isinstance(event, Asked):
-                    beside.create_task(self._ask(live, session, project, event.request))
+                    ask = self._asks.take(live.run, session, event.request, partial(self._grant, live))
+                    beside.create_task(self._ask(live, project, ask, event))
                     continue
                 if isinstance(event, Said) and not event.reasoning:
                     self._journal.add(Chunk(live.run.id, event.part, event.text, event.whole))
                 if isinstance(event, Settled):
-                    beside.create_task(self._asks.withdraw(live.run.id, event.request_id))
+                    beside.create_task(self._withdraw(live, event.request_id))
                 live.advance(fold(live.progress, event))
-            await self._asks.withdraw(live.run.id)
+            await self._withdraw(live)
+        if live.progress.outcome is None:
+            raise AgentError("opencode stopped reporting before the run had ended.", "`/retry` runs the prompt again.")
         self._fault("agent finished")
 
-    async def _ask(self, live: Live, session: Session, project: Project, request: AgentRequest) -> None:
+    async def _ask(self, live: Live, project: Project, ask: AskId, asked: Asked) -> None:
+        key, request = live.run.session, asked.request
         try:
-            current = await self._store.session(session.key) or session
-            standing = (*project.permissions, *current.rules)
-            answered = await self._asks.by_rule(session, standing, request)
+            session = await self._store.session(key)
+            answered = await self._asks.by_rule(ask, (*project.permissions, *(session.rules if session else ())))
             if answered == rules.DENY:
                 live.refused.append(view.request_line(request))
-            if answered is None:
-                live.advance(fold(live.progress, Asked(request)))
-                await self._mark(live, RunState.ASKING, SessionState.ASKING)
-                refused = await self._asks.by_people(live.run, session, request)
-                live.refused += [refused] if refused else []
-                live.advance(fold(live.progress, Settled(request.id)))
-                if not live.progress.outcome:
-                    await self._mark(live, RunState.RUNNING, SessionState.RUNNING)
+            if answered or not self._asks.is_open(ask):
+                return
+            live.advance(fold(live.progress, asked))
+            await self._mark(live)
+            refused = await self._asks.by_people(ask)
+            live.refused += [refused] if refused else []
+            live.advance(fold(live.progress, Settled(request.id)))
+            await self._mark(live)
         except KugetsuError as error:
             # The run goes on; opencode still waits, and the thread knows why.
-            await self._audience.tell(session.key, view.error(error))
+            await self._audience.tell(key, view.error(error))
 
-    async def _mark(self, live: Live, run: RunState, session: SessionState) -> None:
-        live.run = replace(live.run, state=run)
-        if live.session:
-            current = await self._store.session(live.session.key) or live.session
-            live.session = replace(current, state=session, updated=self._clock.now())
-            await self._store.save_session(live.session)
-        await self._store.save_run(live.run)
+    async def _withdraw(self, live: Live, request_id: str = "") -> None:
+        try:
+            await self._asks.withdraw(live.run.id, request_id)
+        except StoreError as error:  # on a full disk the run goes on
+            self._complain(f"the end of a request of {live.run.session} could not be recorded", error)
 
-    async def _cut(self, live: Live) -> None:
-        """A prompt that was sent is closed as cut off; one that was not stays queued for the next process."""
-        if live.prompted:
-            live.progress = replace(
-                live.progress, outcome=Outcome.CUT, asking=(), error_code=view.CUT_CODE, error=view.CUT
-            )
-            await self._end(live)
+    async def _mark(self, live: Live) -> None:
+        """Record that the run is under way, and whether it waits for people."""
+        if live.progress.outcome:
+            return
+        asking = bool(live.progress.asking)
+        live.run = replace(live.run, state=RunState.ASKING if asking else RunState.RUNNING)
+        try:
+            await self._change(live, state=SessionState.ASKING if asking else SessionState.RUNNING)
+            await self._store.save_run(live.run)
+        except StoreError as error:  # on a full disk the run goes on; the next start looks the prompt up
+            self._complain(f"the state of {live.run.session} could not be recorded", error)
+
+    async def _grant(self, live: Live, granted: Sequence[PermissionRule]) -> None:
+        await self._change(live, granted=granted)
+
+    async def _change(
+        self, live: Live, *, state: SessionState | None = None, granted: Sequence[PermissionRule] = ()
+    ) -> None:
+        """The session's new state, and rules people granted. Read and written in one go: both may happen at once."""
+        async with live.recording:
+            session = await self._store.session(live.run.session)
+            if session:
+                added = tuple(rule for rule in granted if rule not in session.rules)
+                live.session = replace(
+                    session,
+                    state=state or session.state,
+                    rules=(*session.rules, *added),
+                    updated=self._clock.now(),
+                )
+                await self._store.save_session(live.session)
+
+    async def _abort(self, live: Live, task: asyncio.Task[None]) -> None:
+        session = live.session
+        assert session is not None
+        try:
+            async with asyncio.timeout(self._choices.stop_patience):
+                await self._agent.stop(session.agent_id, session.directory)
+                await asyncio.wait([task])
+        except (TimeoutError, KugetsuError) as error:
+            self._complain(f"opencode did not confirm the abort of {session.key}", error)
+
+    async def _finish(self, live: Live, task: asyncio.Task[None], cancelled: Outcome) -> None:
+        """How the run ended; `cancelled` is what it means when its task was."""
+        if task.cancelled():
+            outcome = Outcome.STOPPED if live.stopping else cancelled
+            live.progress = replace(live.progress, outcome=outcome, asking=())
+            if outcome is Outcome.CUT:
+                live.progress = replace(live.progress, error_code=view.CUT_CODE, error=view.CUT)
+        elif error := task.exception():
+            if not isinstance(error, Exception):
+                raise error
+            live.progress = self._failure(live, error)
+            if live.prompted and live.progress.error_code == INTERNAL:
+                await self._abort(live, task)  # nobody listens to the agent any more
+        await self._end(live)
 
     async def _end(self, live: Live) -> None:
         """Record how it ended, then show it: an answer is in the store before any chat has it."""
         progress, session = live.progress, live.session
+        await self._withdraw(live)
         if session and live.prompted:
             live.run = replace(live.run, snapshot_after=await self._snapshot(live, "after"))
         run_state, session_state = _ENDS[progress.outcome or Outcome.FAILED]
@@ -290,7 +354,11 @@ class Runs:
             return None
         if run.snapshot_before == run.snapshot_after:
             return 0
-        return await self._workspace.changed_files(session.directory, run.snapshot_before, run.snapshot_after)
+        try:
+            return await self._workspace.changed_files(session.directory, run.snapshot_before, run.snapshot_after)
+        except WorkspaceError as error:
+            self._complain(f"the changed files of {session.key} could not be counted", error)
+            return None
 
     def _failure(self, live: Live, error: Exception) -> Progress:
         if isinstance(error, ExceptionGroup):
@@ -299,7 +367,7 @@ class Runs:
             code, said = error.code, view.error(error)
         else:
             self._complain(f"run {live.run.id} failed", error)
-            code, said = "internal", view.internal_error()
+            code, said = INTERNAL, view.internal_error()
         return replace(live.progress, outcome=Outcome.FAILED, asking=(), error_code=code, error=said.markdown)
 
     def _agent_run(self, live: Live, session: Session) -> AgentRun:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -51,17 +52,20 @@ class Sessions:
         self._worktrees = state_dir / "worktrees"
         self._mark_worktree = mark_worktree
         self._fault = fault
+        self._under_way: set[str] = set()  # keys this process is starting
+        self._preparing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by session
+        self._forking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by what is forked
         self._planning = asyncio.Lock()  # names are chosen and taken in one go
 
     async def plan_start(self, key: SessionKey, project: Project, message: str) -> Session:
         """Write down that `key` is to be started. Raises SessionExists when it was started before."""
-        existing = await self._store.session(key)
-        if existing and existing.state is not SessionState.GONE:
-            if await self._operation(key):
-                return existing  # an earlier start did not get through: this one continues it
-            raise SessionExists(f"{existing.key} has a session already.")
+        if stuck := await self._stuck(key):
+            return stuck
         await self._workspace.inspect(project)
-        return await self._plan(START, key, project, title_of(message), {"source": ""}, existing)
+        async with self._planning:
+            if stuck := await self._stuck(key):
+                return stuck
+            return await self._plan(START, key, project, title_of(message), {"source": ""})
 
     async def plan_fork(self, parent: Session, name: str, project: Project, at: Run | None, message: str) -> Session:
         """Write down a fork of `parent`: at its end, or as it was after run `at`. Raises SessionExists, UsageError."""
@@ -72,16 +76,19 @@ class Sessions:
             )
         if not parent.agent_id:
             raise UsageError(f"{parent.key} was never started through, so there is nothing to fork.", "Retry it first.")
-        data: dict[str, Any] = {"source": parent.agent_id, "parent": str(parent.key)}
+        data: dict[str, Any] = {"source": parent.agent_id}
         if at:
             runs = await self._store.runs(parent.key)
             following = next((run for run in runs if run.number > at.number and run.message_id), None)
             data |= {"before": following.message_id if following else "", "snapshot": at.snapshot_after}
-        key = SessionKey(parent.key.ref, name or await self._free_name(parent))
-        if await self._store.session(key):
-            raise SessionExists(f"{key} exists already.")
         title = title_of(message) or parent.title
-        return await self._plan(FORK, key, project, title, data, None, parent)
+        async with self._planning:
+            key = SessionKey(parent.key.ref, name or await self._free_name(parent))
+            if stuck := await self._stuck(key):
+                return stuck
+            if await self._store.session(key):  # gone; what is in its worktree must not be written over
+                raise SessionExists(f"{key} exists already.")
+            return await self._plan(FORK, key, project, title, data, parent)
 
     async def pending(self, key: SessionKey) -> bool:
         """Whether the session's sequence of steps is not through yet."""
@@ -89,15 +96,25 @@ class Sessions:
 
     async def prepare(self, key: SessionKey, project: Project, tell: Tell) -> Session:
         """Run what is left of the sequence. Raises KugetsuError; calling again continues. No-op when it is through."""
-        session = await self._store.session(key)
-        operation = await self._operation(key)
-        if session is None:
-            raise AgentSessionGone(f"{key} has no session.", f"Start it: `/start {key.ref} …`.")
-        if operation is None:
-            return session
+        async with self._preparing[key.key]:  # a fork is prepared while prompts to it may come in already
+            session = await self._store.session(key)
+            if session is None:
+                raise AgentSessionGone(f"{key} has no session.", f"Start it: `/start {key.ref} …`.")
+            operation = await self._operation(key)
+            if operation is None:
+                return session
+            self._under_way.add(key.key)
+            try:
+                return await self._through(operation, session, project, tell)
+            finally:
+                self._under_way.discard(key.key)
+
+    async def _through(self, operation: Operation, session: Session, project: Project, tell: Tell) -> Session:
         if project.worktrees:
             operation = await self._checkout(operation, session, project, tell)
-        operation, session = await self._fork(operation, session, project, tell)
+        if not session.agent_id:
+            session = await self._fork(operation, session, project, tell)
+        await self._agent.rename_session(session.agent_id, session_title(session))
         await self._agent.settle_directory(session.agent_id, session.directory)
         self._fault("directory")
         session = replace(session, state=SessionState.IDLE, updated=self._clock.now())
@@ -107,9 +124,15 @@ class Sessions:
         return session
 
     async def abandon(self, key: SessionKey) -> bool:
-        """Forget a start that failed before it had any effect. False: something was made, and the record stays."""
+        """Forget a start that failed before it had any effect. False: something was made, and the record stays.
+
+        It stays as well while prompts wait: the next one tries to get through.
+        """
+        if any(run.session.key == key.key for run in await self._store.unfinished_runs()):
+            return False
+        self._under_way.discard(key.key)
         operation = await self._operation(key)
-        if operation is None or operation.done:
+        if operation is None or operation.done or operation.data.get("again"):
             return False
         await self._store.remove_session(key)
         await self._store.end(operation)
@@ -125,6 +148,16 @@ class Sessions:
                 return session
         return None
 
+    async def _stuck(self, key: SessionKey) -> Session | None:
+        """A session whose start did not get through, for this start to continue. Raises SessionExists."""
+        session = await self._store.session(key)
+        if session is None or session.state is SessionState.GONE:
+            return None
+        if key.key in self._under_way or not await self._operation(key):
+            raise SessionExists(f"{session.key} has a session already.")
+        self._under_way.add(key.key)
+        return session
+
     async def _plan(
         self,
         kind: str,
@@ -132,18 +165,22 @@ class Sessions:
         project: Project,
         title: str,
         data: dict[str, Any],
-        existing: Session | None,
         parent: Session | None = None,
     ) -> Session:
-        async with self._planning:
-            now = self._clock.now()
-            if existing:
-                session = replace(existing, state=SessionState.NEW, agent_id=SessionId(""), updated=now)
-                await self._store.save_session(session)
-            else:
-                session = await self._named(key, project, title, now, parent)
-                await self._store.add_session(session)
-            await self._store.begin(kind, key.key, data)
+        """Write down a new session, or one that is gone from opencode. Caller holds `_planning`."""
+        gone = await self._store.session(key)
+        # The intent first: a record without one would pass for a session that is ready.
+        if left := await self._operation(key):
+            await self._store.end(left)
+        await self._store.begin(kind, key.key, data | {"again": gone is not None})
+        now = self._clock.now()
+        if gone:
+            session = replace(gone, state=SessionState.NEW, agent_id=SessionId(""), updated=now)
+            await self._store.save_session(session)
+        else:
+            session = await self._named(key, project, title, now, parent)
+            await self._store.add_session(session)
+        self._under_way.add(key.key)
         self._fault("intent")
         return session
 
@@ -172,9 +209,9 @@ class Sessions:
         snapshot = str(operation.data.get("snapshot", ""))
         if operation.kind == FORK:
             if not snapshot:
-                parent = await self._store.session(refs.parse_session(operation.data["parent"]))
+                parent = await self._store.session(session.parent) if session.parent else None
                 if parent is None:
-                    raise AgentSessionGone(f"{operation.data['parent']} is gone.", "Fork another session.")
+                    raise AgentSessionGone(f"{session.parent} is gone.", "Fork another session.")
                 # Uncommitted work comes along: the fork starts from the parent's files as they are now.
                 snapshot = await self._workspace.snapshot(parent.directory, f"{session.slug}/fork")
                 operation = await self._store.step_done(operation, "snapshot", {"snapshot": snapshot})
@@ -199,26 +236,22 @@ class Sessions:
             self._fault("setup")
         return operation
 
-    async def _fork(
-        self, operation: Operation, session: Session, project: Project, tell: Tell
-    ) -> tuple[Operation, Session]:
-        if "fork" in operation.done:
-            return operation, session
+    async def _fork(self, operation: Operation, session: Session, project: Project, tell: Tell) -> Session:
         source = SessionId(operation.data["source"]) or (await self._bases.ready(project, tell)).agent_id
-        forked = await self._made_before_a_crash(operation, source) if "forking" in operation.done else None
-        if forked is None:
-            since = self._clock.now().isoformat()
-            operation = await self._store.step_done(operation, "forking", {"forked": source, "since": since})
-            self._fault("forking")
-            before = MessageId(operation.data.get("before", "")) or None
-            forked = await self._agent.fork_session(source, session.directory, before)
-            self._fault("fork made")
-        session = replace(session, agent_id=forked.id, parent_id=source, updated=self._clock.now())
-        await self._store.save_session(session)
-        operation = await self._store.step_done(operation, "fork")
-        self._fault("fork")
-        await self._agent.rename_session(forked.id, session_title(session))
-        return operation, session
+        # One at a time: what another start has just forked and not yet recorded must not pass for a dead process's.
+        async with self._forking[source]:
+            forked = await self._made_before_a_crash(operation, source) if "forking" in operation.done else None
+            if forked is None:
+                since = self._clock.now().isoformat()
+                operation = await self._store.step_done(operation, "forking", {"forked": source, "since": since})
+                self._fault("forking")
+                before = MessageId(operation.data.get("before", "")) or None
+                forked = await self._agent.fork_session(source, session.directory, before)
+                self._fault("fork made")
+            session = replace(session, agent_id=forked.id, parent_id=source, updated=self._clock.now())
+            await self._store.save_session(session)
+            self._fault("fork")
+        return session
 
     async def _made_before_a_crash(self, operation: Operation, source: SessionId) -> AgentSession | None:
         """The fork a process made that died before it could note it: opencode names forks after their source."""

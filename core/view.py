@@ -44,7 +44,7 @@ def starting(session: Session) -> Document:
     """The receipt of `start` and `fork`."""
     origin = f", forked from {session.parent.tag}" if session.parent else ""
     where = f" on branch `{session.branch}`" if session.branch else " in the project's checkout"
-    return Document(f"**{session.key}**{where}{origin}")
+    return Document(f"{session.key}{where}{origin}")
 
 
 def exists(session: Session, places: Sequence[Place], offers: Sequence[Button]) -> Document:
@@ -160,7 +160,7 @@ def decided(ask: Ask) -> Document:
 def status(session: Session, runs: Sequence[Run], waiting: int, places: Sequence[Place], now: datetime) -> Document:
     """One session, newest run last."""
     lines = [
-        f"**{session.key}** {session.title}".rstrip(),
+        f"{session.key} {session.title}".rstrip(),
         f"{session.state} · {_age(now - session.updated)} · {len(runs)} runs · ${sum(run.cost for run in runs):.4f}",
         f"worktree `{session.directory}`" + (f" · branch `{session.branch}`" if session.branch else ""),
         f"session `{session.agent_id or 'not made yet'}`",
@@ -192,8 +192,10 @@ def sessions(found: Sequence[Session], now: datetime) -> Document:
 
     add(None, 0)
     known = {session.key.key for session in found}
-    orphans = (session for session in found if session.parent and session.parent.key not in known)
-    lines += [f"{session.key} (its parent is gone) · {session.state}" for session in orphans]
+    for session in found:
+        if session.parent and session.parent.key not in known:
+            lines.append(f"{session.key} (its parent is gone) · {session.state}")
+            add(session, 1)
     return Document("\n".join(lines))
 
 

@@ -86,7 +86,7 @@ def asked(thread: str, ask: Ask) -> wire.Asking:
     reject = Button(f"{ask.id}:reject", "Reject")
     if isinstance(ask.request, PermissionRequest):
         request = ask.request
-        buttons = (Button(f"{ask.id}:once", "Once"), Button(f"{ask.id}:always", "Always"), reject)
+        buttons = (Button(f"{ask.id}:once", "Allow once"), Button(f"{ask.id}:always", "Always"), reject)
         return wire.Permission(
             thread, ask.run, ask.id, request.permission, request.patterns, request.detail, buttons=buttons
         )

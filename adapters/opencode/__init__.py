@@ -1,0 +1,1 @@
+"""The agent: opencode, spoken to over HTTP and its event stream (`opencode serve`)."""

@@ -80,9 +80,9 @@ def opencode_home(root: Path, model_url: str, config: dict[str, Any] | None = No
 
 
 def git_project(path: Path) -> Path:
-    """A small repository with one commit on `main`."""
+    """A small repository with one commit on `main`, its own: opencode tells projects apart by their first commit."""
     path.mkdir(parents=True, exist_ok=True)
-    (path / "README.md").write_text("# A project\n", encoding="utf-8")
+    (path / "README.md").write_text(f"# {path}\n", encoding="utf-8")
     identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
     for command in (("init", "-q", "-b", "main"), ("add", "."), (*identity, "commit", "-qm", "First")):
         subprocess.run(["git", *command], cwd=path, check=True, timeout=20, capture_output=True)

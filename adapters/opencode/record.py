@@ -1,0 +1,61 @@
+"""The note about a running server, by which the next start finds one that a killed bot left behind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from adapters.opencode.processes import Process, end_family, processes
+
+
+class _Member(msgspec.Struct):
+    pid: int
+    started: str
+
+
+class _Note(msgspec.Struct):
+    group: int
+    port: int
+    members: list[_Member]
+
+
+class Record:
+    """`opencode-server.json` in the state directory, mode 0600."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, group: int, port: int) -> None:
+        """Note every process of the group: an npm launcher may die and leave the server it started."""
+        members = [_Member(process.pid, process.started) for process in processes() if process.group == group]
+        content = msgspec.json.encode(_Note(group, port, members))
+        temporary = self._path.with_suffix(".tmp")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        temporary.replace(self._path)
+
+    def clear(self, group: int) -> None:
+        """That server is gone. A note about another one stays."""
+        note = self._read()
+        if note is not None and note.group == group:
+            self._path.unlink()
+
+    async def end_left_over(self) -> None:
+        """End what an earlier bot noted, if pid, start time and command still are what they were."""
+        note = self._read()
+        if note is not None and any(_is_left_over(process, note) for process in processes()):
+            await end_family(note.group)
+
+    def _read(self) -> _Note | None:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=_Note)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+
+
+def _is_left_over(process: Process, note: _Note) -> bool:
+    known = any((member.pid, member.started) == (process.pid, process.started) for member in note.members)
+    return known and process.group == note.group and f"serve --hostname 127.0.0.1 --port {note.port}" in process.command
