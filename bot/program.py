@@ -70,6 +70,15 @@ class Program:
         set_up(redactor, debug=settings.debug or debug, stream=sys.stderr)
         return cls(settings, surroundings, redactor, debug)
 
+    def _log_aside(self, stack: AsyncExitStack) -> None:
+        """What a chat logs goes to a file: lines of a log between those of a conversation help nobody."""
+        folder = self.settings.state_dir / "logs"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = stack.enter_context((folder / "chat.log").open("a", encoding="utf-8"))
+        debug = self.settings.debug or self.debug
+        set_up(self.redactor, debug=debug, stream=file)
+        stack.callback(set_up, self.redactor, debug=debug, stream=sys.stderr)
+
     async def serve(self) -> int:
         """The bot, until SIGTERM or Ctrl-C."""
         leave = asyncio.Event()
@@ -97,6 +106,8 @@ class Program:
     async def chat(self, *, yes: bool) -> int:
         """The terminal chat, on the demo project if this is the demo."""
         async with AsyncExitStack() as stack:
+            if sys.stdin.isatty() and sys.stdout.isatty():
+                self._log_aside(stack)
             program = await self._with_demo_model(stack) if self.surroundings.demo else self
             service, socket = await stack.enter_async_context(program.bot())
             first: list[str] = []

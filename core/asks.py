@@ -27,6 +27,8 @@ from core.model import (
 )
 from core.ports import AgentPort, Ask, Clock, Store
 
+# Always a reason: opencode ends a run whose request was rejected without one, instead of telling the agent.
+REJECTED = "The person rejected this. Go on without it, or say what you would need it for."
 NOBODY = "Nobody can be asked here. Go on without it, or say what you would need it for."
 TOO_LATE = "Nobody answered within {hours:g} h. Go on without it, or say what you would need it for."
 
@@ -175,7 +177,7 @@ class Asks:
 def to_decision(request: AgentRequest, reply: str, text: str) -> Decision:
     """What was pressed or typed, as a decision. Raises UsageError."""
     if reply == "reject":
-        return Decision("reject", message=text)
+        return Decision("reject", message=text or REJECTED)
     if isinstance(request, PermissionRequest) and reply in {"once", "always"}:
         return Decision(reply)
     if isinstance(request, QuestionRequest) and reply == "answer":

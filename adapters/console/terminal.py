@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import getpass
 import os
 import signal
@@ -83,7 +84,12 @@ async def chat(
         socket, hello(interactive=interactive, all=interactive, debug=debug)
     ) as client:
         if interactive:
-            return await Chat(client, private_history(history)).run(banner, first)
+            try:
+                return await Chat(client, private_history(history)).run(banner, first)
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                return script.DONE  # the terminal's window was closed
         return await script.piped(client, _lines(first, stdin), out=stdout, err=stderr)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -76,9 +75,10 @@ class ModelEndpoint:
         await response.prepare(request)
         try:
             await self._stream(response, first, pieces)
-        except (ConnectionResetError, asyncio.CancelledError):
+        except ConnectionResetError:
+            pass  # opencode stopped listening: an abort
+        finally:
             await aclose(pieces)
-            raise
         return response
 
     async def _stream(self, response: web.StreamResponse, first: Piece, rest: AsyncIterator[Piece]) -> None:
