@@ -129,6 +129,14 @@ class AgentPort(Protocol):
     async def delete_session(self, session: SessionId) -> None:
         """No error when it is gone already."""
 
+    async def export_session(self, session: SessionId) -> bytes:
+        """opencode's own export of the session with its messages. Raises AgentSessionGone."""
+
+    async def import_session(self, exported: bytes, directory: Path) -> AgentSession:
+        """Put an exported session into this opencode, at work in `directory` (read back). It keeps its id when that is
+        free here. Raises AgentError for what is no export, and when this opencode has the session already.
+        """
+
     def run(self, run: AgentRun) -> AsyncGenerator[AgentEvent]:
         """Send the prompt and yield what happens, `Finished` last and exactly once.
 
@@ -172,6 +180,28 @@ class Located:
     ref: ProjectRef
 
 
+@dataclass(frozen=True, slots=True)
+class Stake:
+    """Work that exists nowhere else."""
+
+    changes: tuple[str, ...] = ()  # uncommitted files, as `git status --short` prints them
+    commits: tuple[str, ...] = ()  # commits on no remote and on no other branch: short id and subject
+    locked: str = ""  # why git was told not to touch the worktree
+
+    def __bool__(self) -> bool:
+        return bool(self.changes or self.commits or self.locked)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A worktree or branch that may be kugetsu's. Either may be missing."""
+
+    directory: Path | None
+    branch: str
+    registered: bool  # git knows the worktree
+    present: bool  # the folder is there
+
+
 class Workspace(Protocol):
     """git and the file system around it. All methods raise WorkspaceError with git's own words."""
 
@@ -188,10 +218,35 @@ class Workspace(Protocol):
         branch that exists otherwise.
         """
 
-    async def remove_worktree(self, project: Project, directory: Path, branch: str) -> None:
-        """Undo `add_worktree` of a session that never ran: deletes the worktree and its branch, absent ones ignored.
+    async def open_worktree(self, project: Project, directory: Path, branch: str) -> None:
+        """A worktree on a branch that exists: of an archived session, or one whose folder was deleted by hand.
 
-        Refuses when there are changes or commits in it.
+        `copy` files are put in. Safe to repeat. Refuses when the branch is gone or checked out elsewhere.
+        """
+
+    async def at_stake(self, project: Project, directory: Path, branch: str) -> Stake:
+        """What would be lost with the worktree and its branch. Nothing when neither is there."""
+
+    async def remove_worktree(
+        self, project: Project, directory: Path, branch: str, *, force: bool = False, keep_branch: bool = False
+    ) -> None:
+        """Delete the worktree and, unless `keep_branch`, its branch. Absent ones and unchanged `copy` files are ignored.
+
+        Refuses to lose what `at_stake` names (with `keep_branch`: uncommitted changes) unless forced. A locked worktree
+        is refused in any case.
+        """
+
+    async def traces(self, project: Project, worktrees: Path) -> list[Trace]:
+        """What kugetsu has left in the repository: worktrees below the folder `worktrees`, registered or not, and
+        branches `kugetsu/…`.
+        """
+
+    async def bundle(self, directory: Path, branch: str, base: str, target: Path) -> None:
+        """Write `branch`, and a snapshot of the worktree as it is, into a git bundle: all that is not on `base`."""
+
+    async def unbundle(self, project: Project, directory: Path, branch: str, bundle: Path) -> None:
+        """A worktree on a new `branch` as `bundle` has it, uncommitted changes included. Refuses what `add_worktree`
+        refuses, and a bundle whose base this repository does not have.
         """
 
     async def set_up(self, project: Project, directory: Path, output: Callable[[str], None]) -> None:
