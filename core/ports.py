@@ -230,7 +230,7 @@ class Workspace(Protocol):
     async def remove_worktree(
         self, project: Project, directory: Path, branch: str, *, force: bool = False, keep_branch: bool = False
     ) -> None:
-        """Delete the worktree and, unless `keep_branch`, its branch. Absent ones and unchanged `copy` files are ignored.
+        """Delete the worktree and, unless `keep_branch`, its branch. Absent ones are ignored, so are `copy` files.
 
         Refuses to lose what `at_stake` names (with `keep_branch`: uncommitted changes) unless forced. A locked worktree
         is refused in any case.
@@ -405,8 +405,8 @@ class Store(Protocol):
     async def runs(self, session: SessionKey) -> list[Run]:
         """Oldest first."""
 
-    async def unfinished_runs(self) -> list[Run]:
-        """Over all sessions, oldest first."""
+    async def unfinished_runs(self, session: SessionKey | None = None) -> list[Run]:
+        """Of one session, or over all, oldest first."""
 
     async def append_text(self, chunks: Sequence[Chunk]) -> None:
         """Keep received text safe while runs go on: in order, one transaction for all of them."""
