@@ -49,6 +49,16 @@ opencode_supported() {
     esac
 }
 
+# Install what tests run beside opencode, from tests/package.json.
+install_test_servers() (
+    mark=tests/node_modules/.kugetsu
+    wanted=$(fingerprint tests/package.json tests/package-lock.json)
+    [ "$(cat $mark 2>/dev/null)" = "$wanted" ] && exit 0
+    say "tests: installing the GitHub emulator …"
+    npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error --prefix tests >/dev/null
+    say "$wanted" >$mark
+)
+
 # Install the pinned opencode into $1/node_modules, from the package.json and package-lock.json in $1.
 install_opencode() (
     cd "$1" || exit 1

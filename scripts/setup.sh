@@ -29,7 +29,10 @@ if [ "$made" != "$wanted [dev]" ] && [ "$made" != "$wanted $extra" ] || ! .venv/
     say "$wanted $extra" >"$mark"
 fi
 
-[ "${1-}" != --dev ] || install_opencode .
+if [ "${1-}" = --dev ]; then
+    install_opencode .
+    install_test_servers
+fi
 
 # The agent: a supported opencode on PATH is the user's choice, else the pinned one. bin/opencode of the virtual
 # environment is there when the pinned one is to be used.

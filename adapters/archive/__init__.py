@@ -1,0 +1,1 @@
+"""The file a session travels in between machines."""
