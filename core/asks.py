@@ -113,7 +113,9 @@ class Asks:
         finally:
             timer.cancel()
             waiting.cancel()
-        async with entry.deciding:
+        if entry.over.is_set():
+            return ""
+        async with entry.deciding:  # somebody may be deciding in the last moment
             if entry.over.is_set():
                 return ""
             await self._decide(entry, Decision("reject", message=TOO_LATE.format(hours=seconds / 3600)), None)
@@ -145,17 +147,18 @@ class Asks:
 
     async def _decide(self, entry: _Open, decision: Decision, person: Person | None) -> Ask:
         """Tell the agent, then everybody. When the agent cannot be told, the request stays open."""
+        request = entry.ask.request
+        if decision.reply == "always" and isinstance(request, PermissionRequest):
+            # Before the agent goes on: it may ask the same again at once.
+            patterns = request.always or request.patterns or ("*",)
+            await entry.grant([PermissionRule(request.permission, pattern, rules.ALLOW) for pattern in patterns])
         try:
             told = await self._tell_agent(entry, decision)
-        except KugetsuError:
+        except (KugetsuError, asyncio.CancelledError):
             if entry.over.is_set():
                 await self._settle(entry, WITHDRAWN, None)
             raise
         self._over(entry)
-        request = entry.ask.request
-        if decision.reply == "always" and isinstance(request, PermissionRequest):
-            patterns = request.always or request.patterns or ("*",)
-            await entry.grant([PermissionRule(request.permission, pattern, rules.ALLOW) for pattern in patterns])
         return await self._settle(entry, decision if told else WITHDRAWN, person if told else None)
 
     async def _settle(self, entry: _Open, decision: Decision, person: Person | None) -> Ask:

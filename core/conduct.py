@@ -301,7 +301,7 @@ class Conductor:
         return Reply(view.queued(position, run) if position else document, place=place, run=run.id)
 
     async def _unfinished(self, key: SessionKey) -> list[Run]:
-        return [run for run in await self._store.unfinished_runs() if run.session.key == key.key]
+        return await self._store.unfinished_runs(key)
 
     async def _open(self, caller: Caller, session: Session) -> Place:
         """Where the session is to be shown for this caller; attached from now on."""

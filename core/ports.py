@@ -360,11 +360,17 @@ class Store(Protocol):
 
     async def save_base(self, base: BaseSession) -> None: ...
 
+    async def remove_base(self, project: ProjectRef) -> None: ...
+
     # sessions and places
     async def add_session(self, session: Session) -> None:
         """Raises SessionExists when the key is taken."""
 
-    async def save_session(self, session: Session) -> None: ...
+    async def save_session(self, session: Session) -> None:
+        """All of it. Where something else may change the record meanwhile, use `change_session`."""
+
+    async def change_session(self, key: SessionKey, change: Callable[[Session], Session]) -> Session | None:
+        """Read, change and write in one transaction; what is stored now, None when there is none. `change` is pure."""
 
     async def remove_session(self, key: SessionKey) -> None:
         """With its places; its runs stay for the audit."""
@@ -432,6 +438,28 @@ class Store(Protocol):
     # audit
     async def audit(self, person: PersonId, action: str, subject: str, place: Place | None, detail: str = "") -> None:
         """Append-only."""
+
+
+# ── archives ───────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A session on its way to another machine."""
+
+    manifest: Mapping[str, Any]  # kugetsu's record, JSON types
+    session: bytes  # opencode's own export
+    bundle: Path  # a git bundle of the branch and of uncommitted changes
+
+
+class Archives(Protocol):
+    """The file a session travels in. Blocking calls."""
+
+    def pack(self, target: Path, parcel: Parcel) -> None:
+        """Whole, or not at all. Raises StoreError."""
+
+    def unpack(self, file: Path, folder: Path) -> Parcel:
+        """Its bundle is put into `folder`. Raises UsageError for what is no archive, is damaged, or is too new."""
 
 
 # ── the forges ─────────────────────────────────────────────────────────────────────────────────

@@ -55,7 +55,6 @@ class Live:
     prompted: bool = False
     stopping: bool = False
     refused: list[str] = field(default_factory=list)
-    recording: asyncio.Lock = field(default_factory=asyncio.Lock)  # the session's record changes one at a time
 
     def advance(self, progress: Progress) -> None:
         """Take the new state and have every place show it; never waits."""
@@ -111,13 +110,9 @@ class Runs:
         self._live: dict[str, Live] = {}
         self._checkouts: dict[str, asyncio.Lock] = {}
 
-    def live(self, key: SessionKey) -> Live | None:
-        """The session's run under way, if any."""
-        return self._live.get(key.key)
-
     async def next(self, key: SessionKey) -> bool:
         """Drive the session's oldest waiting run to its end. False when none waits."""
-        unfinished = [run for run in await self._store.unfinished_runs() if run.session.key == key.key]
+        unfinished = await self._store.unfinished_runs(key)
         run = next((run for run in unfinished if run.state in {RunState.QUEUED, RunState.SENDING}), None)
         if run is None:
             return False
@@ -238,29 +233,26 @@ class Runs:
         asking = bool(live.progress.asking)
         live.run = replace(live.run, state=RunState.ASKING if asking else RunState.RUNNING)
         try:
-            await self._change(live, state=SessionState.ASKING if asking else SessionState.RUNNING)
+            await self._enter(live, SessionState.ASKING if asking else SessionState.RUNNING)
             await self._store.save_run(live.run)
         except StoreError as error:  # on a full disk the run goes on; the next start looks the prompt up
             self._complain(f"the state of {live.run.session} could not be recorded", error)
 
     async def _grant(self, live: Live, granted: Sequence[PermissionRule]) -> None:
-        await self._change(live, granted=granted)
+        await self._store.change_session(
+            live.run.session,
+            lambda now: replace(now, rules=(*now.rules, *(rule for rule in granted if rule not in now.rules))),
+        )
 
-    async def _change(
-        self, live: Live, *, state: SessionState | None = None, granted: Sequence[PermissionRule] = ()
-    ) -> None:
-        """The session's new state, and rules people granted. Read and written in one go: both may happen at once."""
-        async with live.recording:
-            session = await self._store.session(live.run.session)
-            if session:
-                added = tuple(rule for rule in granted if rule not in session.rules)
-                live.session = replace(
-                    session,
-                    state=state or session.state,
-                    rules=(*session.rules, *added),
-                    updated=self._clock.now(),
-                )
-                await self._store.save_session(live.session)
+    async def _enter(self, live: Live, state: SessionState) -> None:
+        """The session's new state; its other columns may change at the same time."""
+        at = self._clock.now()
+        lost = live.progress.error_code == AgentSessionGone.code
+
+        def change(now: Session) -> Session:
+            return replace(now, state=SessionState.GONE if lost and now.agent_id else state, updated=at)
+
+        live.session = await self._store.change_session(live.run.session, change) or live.session
 
     async def _abort(self, live: Live, task: asyncio.Task[None]) -> None:
         session = live.session
@@ -307,29 +299,23 @@ class Runs:
             tokens=progress.tokens,
             refused=tuple(live.refused),
         )
-        if session:
-            session = await self._store.session(session.key) or session
-            gone = progress.error_code == AgentSessionGone.code
-            state = SessionState.GONE if gone and session.agent_id else session_state
-            live.session = session = replace(session, state=state, updated=self._clock.now())
         show = live.show
         if session:
             show = show or await self._audience.open(RunHeader(live.run, session, live.run.person))
-        await self._save_surely(live, list(show.slots) if show else [])
+        await self._save_surely(live, session_state, list(show.slots) if show else [])
         self._fault("answer recorded")
-        if session and show:
-            report = RunReport(live.run, session, await self._files_changed(live))
+        if live.session and show:
+            report = RunReport(live.run, live.session, await self._files_changed(live))
             await self._audience.close(show, report)
-            await self._sessions.abandon(session.key)
+            await self._sessions.abandon(live.session.key)
 
-    async def _save_surely(self, live: Live, places: list[Place]) -> None:
+    async def _save_surely(self, live: Live, state: SessionState, places: list[Place]) -> None:
         told = False
         while True:
             try:
                 await self._store.enqueue(live.run.id, places)
                 await self._store.save_run(live.run)
-                if live.session:
-                    await self._store.save_session(live.session)
+                await self._enter(live, state)
             except StoreError as error:
                 if not told:
                     self._complain("an answer could not be recorded; trying again until it is", error)

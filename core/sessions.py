@@ -3,7 +3,8 @@
     intent → [snapshot of the parent] → worktree → [files restored] → setup → base → fork → directory checked → ready
 
 The record and the intent are written before the first effect. A step is noted after its effect; the only effect that
-cannot be repeated blindly, the fork, notes `forking` before it, so that a fork made by a process that died is found.
+cannot be repeated blindly, the fork, notes `forking` before it, so that a fork made by a process that died is found;
+that it is done is noted by the session's `agent_id` itself.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from core.ports import AgentPort, AgentSession, Clock, Operation, Store, Workspa
 Tell = Callable[[Document], Awaitable[None]]
 Fault = Callable[[str], None]  # called after every effect and every record; a no-op in production
 
+MARK = "kugetsu "  # what the titles of our sessions begin with in opencode
 FORK = "fork"
 START = "start"
 
@@ -89,10 +91,6 @@ class Sessions:
             if await self._store.session(key):  # gone; what is in its worktree must not be written over
                 raise SessionExists(f"{key} exists already.")
             return await self._plan(FORK, key, project, title, data, parent)
-
-    async def pending(self, key: SessionKey) -> bool:
-        """Whether the session's sequence of steps is not through yet."""
-        return await self._operation(key) is not None
 
     async def prepare(self, key: SessionKey, project: Project, tell: Tell) -> Session:
         """Run what is left of the sequence. Raises KugetsuError; calling again continues. No-op when it is through."""
@@ -178,15 +176,19 @@ class Sessions:
             session = replace(gone, state=SessionState.NEW, agent_id=SessionId(""), updated=now)
             await self._store.save_session(session)
         else:
-            session = await self._named(key, project, title, now, parent)
+            session = await self.named(key, project, title, parent)
             await self._store.add_session(session)
         self._under_way.add(key.key)
         self._fault("intent")
         return session
 
-    async def _named(
-        self, key: SessionKey, project: Project, title: str, now: datetime, parent: Session | None
-    ) -> Session:
+    def mark(self, session: Session) -> None:
+        """Note in the worktree whose it is, for the command line in it."""
+        self._mark_worktree(session.directory, session.key)
+
+    async def named(self, key: SessionKey, project: Project, title: str, parent: Session | None = None) -> Session:
+        """A new record with a slug and a branch that no other session has; not stored yet."""
+        now = self._clock.now()
         others = await self._store.sessions()
         slugs = {other.slug.casefold() for other in others}
         branches = {other.branch.casefold() for other in others if other.key.ref.project.key == project.ref.key}
@@ -220,7 +222,7 @@ class Sessions:
         if "worktree" not in operation.done:
             await self._workspace.add_worktree(project, session.directory, session.branch, start)
             self._fault("worktree made")
-            self._mark_worktree(session.directory, session.key)
+            self.mark(session)
             operation = await self._store.step_done(operation, "worktree")
             self._fault("worktree")
         if operation.kind == FORK and "files" not in operation.done:
@@ -291,4 +293,4 @@ def title_of(message: str) -> str:
 
 def session_title(session: Session) -> str:
     """What opencode's own interfaces list; begins with the mark that proves the session ours."""
-    return f"kugetsu {session.key}: {session.title}".rstrip(": ")
+    return f"{MARK}{session.key}: {session.title}".rstrip(": ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from core import commands
 from core.access import Role
@@ -19,7 +20,7 @@ from core.model import (
     Run,
     Session,
 )
-from core.ports import Ask
+from core.ports import Ask, Stake
 
 BASE_READS_ONLY = "This session only reads: it is the base that every issue's session is forked from."
 CUT_CODE = "cut"
@@ -241,3 +242,78 @@ def _age(age: timedelta) -> str:
 
 def _yaml(text: str) -> str:
     return f'"{text}"' if text.startswith("@") or text.count(":") > 1 else text
+
+
+# ── the end of a session's life ────────────────────────────────────────────────────────────────
+
+
+def stake(found: Stake) -> str:
+    """What would be lost, in one line."""
+    parts = []
+    if found.locked:
+        parts.append(f"the worktree is locked ({found.locked})")
+    if found.changes:
+        parts.append(f"{len(found.changes)} uncommitted: {', '.join(line[3:] for line in found.changes[:5])}")
+    if found.commits:
+        parts.append(f"{len(found.commits)} commits that are nowhere else: {', '.join(found.commits[:5])}")
+    return "; ".join(parts)
+
+
+def at_stake(session: Session, found: Stake) -> str:
+    """Why it is not destroyed."""
+    return f"{session.key} has work that would be lost: {stake(found)}."
+
+
+def will_destroy(session: Session, found: Stake, offers: Sequence[Button]) -> Document:
+    """Asks first."""
+    lost = f"\nLost would be: {stake(found)}." if found else "\nEverything in it is committed and pushed."
+    branch = f", branch `{session.branch}`" if session.branch else ""
+    text = f"Destroying {session.key} deletes its opencode session, worktree `{session.directory}`{branch}.{lost}"
+    return Document(f"{text}\n`/destroy -y {session.key}` does it without asking.", tuple(offers))
+
+
+def destroyed(session: Session) -> Document:
+    """The answer to `destroy`."""
+    return Document(f"{session.key} is destroyed.")
+
+
+def base_destroyed(project: Project) -> Document:
+    """The answer to `destroy --base`."""
+    return Document(f"The base session of {project.ref} is deleted. Its forks stay; the next `/start` makes a new one.")
+
+
+def archived(session: Session) -> Document:
+    """The worktree is gone, the rest stays."""
+    return Document(f"{session.key} is archived: its worktree is removed, `/continue {session.key} …` brings it back.")
+
+
+def full(project: Project, oldest: Session, limit: int, offers: Sequence[Button]) -> Document:
+    """No room for one more session."""
+    text = f"{project.ref} has {limit} sessions, the limit of `sessions.max_per_project`."
+    return Document(
+        f"{text} {oldest.key}, unused since {oldest.updated:%Y-%m-%d}, is clean and can be archived.", tuple(offers)
+    )
+
+
+def session_gone(session: Session) -> str:
+    """opencode forgot it."""
+    return f"{session.key}: opencode no longer has its session; `/start {session.key.ref} …` makes a new one"
+
+
+def census(lines: Sequence[tuple[str, str]], offers: Sequence[Button]) -> Document:
+    """The answer to `prune`: what was found, (remedy, text) each."""
+    if not lines:
+        return Document("Everything fits together: nothing to prune.")
+    words = {"repair": "repaired", "remove": "can be removed", "removed": "removed", "report": "look at it"}
+    return Document("\n".join(f"{words[remedy]}: {text}" for remedy, text in lines), tuple(offers))
+
+
+def exported(session: Session, file: Path) -> Document:
+    """The answer to `export`."""
+    return Document(f"{session.key} is in `{file}`. On the other machine: `kugetsu import {file.name}`.")
+
+
+def imported(session: Session) -> Document:
+    """The answer to `import`."""
+    where = f"worktree `{session.directory}`, branch `{session.branch}`"
+    return Document(f"{session.key} is here: {where}. `/continue {session.key} …` goes on with it.")

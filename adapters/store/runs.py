@@ -80,10 +80,12 @@ class Runs(Part):
         return [run_from(row) for row in rows]
 
     @reads
-    def unfinished_runs(self, db: Connection) -> list[Run]:
+    def unfinished_runs(self, db: Connection, session: SessionKey | None = None) -> list[Run]:
         """See core.ports.Store."""
-        rows = db.execute(select(runs).where(runs.c.state.in_(_UNFINISHED)).order_by(runs.c.id))
-        return [run_from(row) for row in rows]
+        found = select(runs).where(runs.c.state.in_(_UNFINISHED)).order_by(runs.c.id)
+        if session is not None:  # asked for every message: with many live runs, decoding all of them is felt
+            found = found.where(runs.c.session_key == session.key)
+        return [run_from(row) for row in db.execute(found)]
 
     @writes
     def append_text(self, db: Connection, chunks: Sequence[Chunk]) -> None:

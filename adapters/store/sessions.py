@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, delete, or_, select, update
@@ -58,6 +59,11 @@ class Sessions(Part):
         db.execute(insert(bases).on_conflict_do_update(index_elements=["key"], set_=values), values)
 
     @shows
+    def remove_base(self, db: Connection, project: ProjectRef) -> None:
+        """See core.ports.Store. No error when there is none."""
+        db.execute(delete(bases).where(bases.c.key == project.key))
+
+    @shows
     def add_session(self, db: Connection, session: Session) -> None:
         """See core.ports.Store. Raises StoreError when another session has the slug."""
         try:
@@ -79,6 +85,16 @@ class Sessions(Part):
     def save_session(self, db: Connection, session: Session) -> None:
         """See core.ports.Store. A session removed meanwhile stays removed: that is no error of the run it still had."""
         db.execute(update(sessions).where(sessions.c.key == session.key.key), session_values(session))
+
+    @shows
+    def change_session(self, db: Connection, key: SessionKey, change: Callable[[Session], Session]) -> Session | None:
+        """See core.ports.Store."""
+        row = db.execute(select(sessions).where(sessions.c.key == key.key)).one_or_none()
+        if row is None:
+            return None
+        changed = change(session_from(row))
+        db.execute(update(sessions).where(sessions.c.key == key.key), session_values(changed))
+        return changed
 
     @shows
     def remove_session(self, db: Connection, key: SessionKey) -> None:

@@ -100,17 +100,17 @@ def tool(name: str, arguments: object, **state) -> Part:
 
 
 def title(name: str, arguments: object, **state) -> str:
-    step = translate.step(tool(name, arguments, **state), Path("/work/tree"))
+    step = translate.step(tool(name, arguments, **state), Path("/src/tree"))
     assert step is not None
     return step.title
 
 
 def test_the_most_telling_line():
-    assert title("write", {"content": "x", "filePath": "/work/tree/a/b.py"}) == "a/b.py"
+    assert title("write", {"content": "x", "filePath": "/src/tree/a/b.py"}) == "a/b.py"
     assert title("read", {"filePath": "/etc/passwd"}) == "/etc/passwd"
-    assert title("read", {"filePath": "/work/tree-too/x"}) == "/work/tree-too/x"
+    assert title("read", {"filePath": "/src/tree-too/x"}) == "/src/tree-too/x"
     assert title("bash", {"description": "List", "command": "\n  ls -l\n  pwd"}) == "ls -l"
-    assert title("grep", {"pattern": "def .*", "path": "/work/tree"}) == "def .*"
+    assert title("grep", {"pattern": "def .*", "path": "/src/tree"}) == "def .*"
     assert title("task", {"description": "Look", "prompt": "long"}) == "Look"
     assert title("mcp_tool", {"depth": 3, "term": "moon"}) == "moon"
     assert title("todowrite", {"todos": []}, title="2 todos") == "2 todos"
