@@ -25,12 +25,13 @@ PATIENCE = 130.0  # seconds a git of a process that died may still be at it: its
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is being made or removed. `commit` is where the branch points while nobody else has used it."""
+    """What is being made or removed."""
 
     branch: str
     directory: str
-    commit: str
+    commit: str  # where the branch points while nobody else has used it; empty: the branch stays whatever happens
     removing: bool = False  # what is in the directory was looked at and may go
+    head: str = ""  # the full name of another branch that was checked out there when it was looked at
 
 
 class Claim:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import filecmp
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from adapters.git.repository import real
@@ -28,11 +28,13 @@ def check_entries(top: Path, entries: tuple[str, ...]) -> None:
                 raise _refused(entry, f"{source} is a symbolic link that leads out of the checkout")
 
 
-def copy_entries(top: Path, worktree: Path, entries: tuple[str, ...]) -> None:
-    """Entries the checkout does not have are passed over; files the worktree has already are replaced."""
+def copy_entries(top: Path, worktree: Path, entries: tuple[str, ...], keep: Collection[str] = ()) -> None:
+    """Entries the checkout does not have are passed over; files the worktree has already are replaced, `keep` apart."""
     for entry in entries:
         for source in _sources(top, entry):
             target = worktree / source.relative_to(top)
+            if str(source.relative_to(top)) in keep:
+                continue
             if not real(target.parent).is_relative_to(worktree):
                 raise _refused(entry, f"in the worktree, {target.parent} leads out of it")
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -87,30 +87,31 @@ class Git:
         *arguments: str,
         expect: Sequence[int] = (0,),
         env: Mapping[str, str] | None = None,
-        stdin: bytes = b"",
+        stdin: bytes | IO[bytes] = b"",
         hooks: bool = False,
         settings: Sequence[str] = (),
         keep_open: Sequence[int] = (),
     ) -> Output:
         """Run `git arguments…` in `directory`.
 
-        `settings` are configuration for this run alone, `keep_open` are file descriptors git inherits. The user's
-        hooks are off unless `hooks`. Raises WorkspaceError when git's exit status is not in `expect`, when it takes
-        longer than TIMEOUT, or when it cannot be started.
+        `settings` are configuration for this run alone, `keep_open` are file descriptors git inherits, an open file as
+        `stdin` is read from where its descriptor stands. The user's hooks are off unless `hooks`. Raises WorkspaceError
+        when git's exit status is not in `expect`, when it takes longer than TIMEOUT, or when it cannot be started.
         """
         command = [self._command, "-c", "core.fsmonitor=false"]  # no daemon is left behind in a session's worktree
         command += [] if hooks else ["-c", "core.hooksPath=/dev/null"]
         command += [word for setting in settings for word in ("-c", setting)]
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            given.write(stdin)
-            given.seek(0)
+            if isinstance(stdin, bytes):
+                given.write(stdin)
+                given.seek(0)
             try:
                 process = await asyncio.create_subprocess_exec(
                     *command,
                     *arguments,
                     cwd=directory,
                     env=self._env | {"PWD": str(directory)} | dict(env or {}),
-                    stdin=given,
+                    stdin=given if isinstance(stdin, bytes) else stdin,
                     stdout=out,
                     stderr=err,
                     start_new_session=True,

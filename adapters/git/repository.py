@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -27,10 +28,17 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Worktree:
-    """A worktree as git has it registered; `branch` is a full ref name, empty when detached."""
+    """A worktree as git has it registered. Its directory may be gone."""
 
     path: Path
-    branch: str
+    branch: str  # full ref name, empty when detached
+    head: str  # commit id, empty in an unborn branch
+    locked: str  # the reason, never empty when it is locked
+
+
+def registered_at(trees: Sequence[Worktree], path: Path) -> Worktree | None:
+    """The one of `trees` whose directory is the real path `path`."""
+    return next((tree for tree in trees if tree.path == path), None)
 
 
 class Locks:
@@ -100,14 +108,35 @@ async def base_commit(git: Git, directory: Path, branch: str) -> str:
 
 async def worktrees(git: Git, repository: Repository) -> list[Worktree]:
     """All of them, the main checkout first."""
-    listed = (await git.run(repository.top, "worktree", "list", "--porcelain")).text
+    listed = (await git.run(repository.top, "worktree", "list", "--porcelain")).text.removesuffix("\n")
     found = []
     for block in listed.split("\n\n"):
-        branch = re.search(r"^branch (refs/heads/.+)$", block, re.MULTILINE)
         # A path may hold line ends; what follows it never starts otherwise.
-        path = re.split(r"\n(?=HEAD |bare$|branch |detached$|locked|prunable)", block.removeprefix("worktree "))[0]
-        found.append(Worktree(real(Path(path)), branch[1] if branch else ""))
+        after_path = r"(?m)\n(?=HEAD |bare$|branch |detached$|locked|prunable)"
+        path, *facts = re.split(after_path, block.removeprefix("worktree "))
+        told = dict(fact.partition(" ")[::2] for fact in facts)
+        head = told.get("HEAD", "")
+        locked = "locked" in told and (told["locked"] or "no reason was given")
+        found.append(Worktree(real(Path(path)), told.get("branch", ""), head if head.strip("0") else "", locked or ""))
     return found
+
+
+def points_into(pointer: Path, common: Path) -> bool:
+    """Whether the file `.git` of a worktree belongs to the repository that keeps everything shared in `common`."""
+    try:
+        if not pointer.is_file():
+            return False
+        named = pointer.read_text(errors="surrogateescape").removesuffix("\n").removeprefix("gitdir: ")
+    except OSError as error:
+        raise WorkspaceError(f"{pointer} cannot be read: {error.strerror}") from error
+    return real(pointer.parent / named).is_relative_to(common / "worktrees")  # git may write it relative
+
+
+async def ignored(git: Git, directory: Path, file: Path) -> bool:
+    """See the port. A relative `file` is one of the worktree; what is committed is never ignored."""
+    repository = await open_repository(git, directory)
+    path = repository.top / file
+    return not (await git.run(repository.top, "check-ignore", "--quiet", "--", str(path), expect=(0, 1))).status
 
 
 async def check_branch(git: Git, directory: Path, branch: str) -> str:

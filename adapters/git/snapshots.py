@@ -40,14 +40,17 @@ class Snapshots:
         self._locks = locks
         self._warn = warn
 
-    async def take(self, directory: Path, name: str) -> str:
-        """See the port. Characters of `name` that git refuses in refs are percent-encoded."""
+    async def take(self, directory: Path, name: str, parent: str = "") -> str:
+        """See the port. Characters of `name` that git refuses in refs are percent-encoded.
+
+        `parent` is a commit id to stand in for HEAD as the snapshot's parent.
+        """
         ref = snapshot_ref(name)
         top = real(directory)
         lock = self._locks.of(top)
         async with lock:
             index = await self._index(top)
-            head = await commit_of(self._git, top, "HEAD")
+            head = parent or await commit_of(self._git, top, "HEAD")
             with _copied_index(index) as env:
                 await self._add_everything(top, env)
                 files = (await self._aside(top, env, "write-tree")).text
@@ -88,9 +91,13 @@ class Snapshots:
 
     async def count_changes(self, directory: Path, before: str, after: str) -> int:
         """See the port. A renamed file counts as two."""
+        return len(await self.changed(directory, before, after))
+
+    async def changed(self, directory: Path, before: str, after: str) -> list[str]:
+        """The files that differ between two commits, both names of a renamed one."""
         ends = (check_object_id(before), check_object_id(after))
         listed = await self._git.run(real(directory), "diff-tree", "-r", "-z", "--name-only", "--no-renames", *ends)
-        return len(listed.names)
+        return listed.names
 
     async def drop(self, directory: Path, name: str) -> None:
         """See the port."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from adapters.git.bundles import Bundles
 from adapters.git.process import Git
-from adapters.git.repository import Locks, located
+from adapters.git.repository import Locks, ignored, located
 from adapters.git.setup import set_up
 from adapters.git.snapshots import Snapshots
+from adapters.git.traces import traces
 from adapters.git.worktrees import Worktrees
 from core.model import Project
-from core.ports import Checkout, Located
+from core.ports import Checkout, Located, Stake, Trace
 
 
 class GitWorkspace:
@@ -26,6 +28,7 @@ class GitWorkspace:
         self._git = Git(env, git)
         self._worktrees = Worktrees(self._git, Locks())
         self._snapshots = Snapshots(self._git, Locks(), warn)
+        self._bundles = Bundles(self._git, self._worktrees, self._snapshots)
 
     async def inspect(self, project: Project) -> Checkout:
         """Refuses what is no git repository, bare, without commits, or lacks `base_branch`."""
@@ -39,9 +42,34 @@ class GitWorkspace:
         """New worktree on a new branch; what an earlier call left half-made in a crash is cleaned up first."""
         await self._worktrees.add(project, directory, branch, start)
 
-    async def remove_worktree(self, project: Project, directory: Path, branch: str) -> None:
-        """Delete a worktree and its branch unless anything would be lost."""
-        await self._worktrees.remove(project, directory, branch)
+    async def open_worktree(self, project: Project, directory: Path, branch: str) -> None:
+        """A worktree on a branch that exists."""
+        await self._worktrees.open(project, directory, branch)
+
+    async def at_stake(self, project: Project, directory: Path, branch: str) -> Stake:
+        """What would be lost with the worktree and its branch; an empty branch stands for none."""
+        return await self._worktrees.at_stake(project, directory, branch)
+
+    async def remove_worktree(
+        self, project: Project, directory: Path, branch: str, *, force: bool = False, keep_branch: bool = False
+    ) -> None:
+        """Delete a worktree and its branch unless anything would be lost; an empty branch stands for none.
+
+        The project's base branch and a branch that is checked out elsewhere stay.
+        """
+        await self._worktrees.remove(project, directory, branch, force=force, keep_branch=keep_branch)
+
+    async def traces(self, project: Project, worktrees: Path) -> list[Trace]:
+        """Worktrees below the folder `worktrees`, registered or not, and branches `kugetsu/…`."""
+        return await traces(self._git, project, worktrees)
+
+    async def bundle(self, directory: Path, branch: str, base: str, target: Path) -> None:
+        """Write the branch, and the worktree as it is, into a git bundle."""
+        await self._bundles.bundle(directory, branch, base, target)
+
+    async def unbundle(self, project: Project, directory: Path, branch: str, bundle: Path) -> None:
+        """A worktree on a new branch as `bundle` has it."""
+        await self._bundles.unbundle(project, directory, branch, bundle)
 
     async def set_up(self, project: Project, directory: Path, output: Callable[[str], None]) -> None:
         """Run the project's `setup` by `sh -c`, at most 30 minutes."""
@@ -62,6 +90,10 @@ class GitWorkspace:
     async def changed_files(self, directory: Path, before: str, after: str) -> int:
         """How many files differ between two snapshots."""
         return await self._snapshots.count_changes(directory, before, after)
+
+    async def ignored(self, directory: Path, file: Path) -> bool:
+        """Whether git ignores `file` in the worktree at `directory`."""
+        return await ignored(self._git, directory, file)
 
     async def drop_snapshots(self, directory: Path, name: str) -> None:
         """Forget every snapshot below refs/kugetsu/`name`."""

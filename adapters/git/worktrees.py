@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapters.git.claims import Claim, Intent, claim
-from adapters.git.copying import check_entries, copy_entries, is_copy
+from adapters.git.copying import check_entries, copy_entries
 from adapters.git.process import Git, in_thread
 from adapters.git.repository import (
     Locks,
@@ -17,14 +19,29 @@ from adapters.git.repository import (
     check_branch,
     commit_of,
     open_repository,
+    points_into,
     real,
+    registered_at,
     worktrees,
 )
+from adapters.git.stakes import Found, look
 from core.errors import WorkspaceError
 from core.model import Project
-from core.ports import Checkout
+from core.ports import Checkout, Stake
 
 SHOWN = 5  # names of changed files in a refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a session works, held against everybody else who would make or remove something there."""
+
+    project: Project
+    repository: Repository
+    target: Path
+    branch: str
+    ref: str  # the branch's full name, empty where it has none
+    held: Claim
 
 
 class Worktrees:
@@ -45,158 +62,186 @@ class Worktrees:
 
     async def add(self, project: Project, directory: Path, branch: str, start: str) -> None:
         """See the port."""
+        async with self.site(project, directory, branch) as site:
+            await in_thread(check_entries, site.repository.top, project.copy)
+            commit = await self._start(site, start)
+            if await self.stands(site):
+                return
+            await self.refuse_taken(site)
+            async with self.making(site, commit):
+                await self.check_out(site, commit, hooks=True)
+                await self.put_copies(site)
+
+    async def open(self, project: Project, directory: Path, branch: str) -> None:
+        """See the port. What git still has registered for a folder that was deleted by hand is replaced."""
+        async with self.site(project, directory, branch) as site:
+            await in_thread(check_entries, site.repository.top, project.copy)
+            if await self.stands(site):
+                return
+            registered = await worktrees(self._git, site.repository)
+            await self._refuse_unusable(site, registered)
+            tree = registered_at(registered, site.target)
+            if tree and await self._is_vacant(site):
+                registered.remove(tree)
+            _refuse_occupied(site, registered)
+            async with self.making(site, ""):
+                await self.check_out(site, "", hooks=True)
+                await self.put_copies(site)
+
+    async def at_stake(self, project: Project, directory: Path, branch: str) -> Stake:
+        """See the port. Takes away what a crash left half-made first, so that it does not pass for work."""
+        async with self.site(project, directory, branch, unnamed=True) as site:
+            return (await self._look(site)).stake
+
+    async def remove(self, project: Project, directory: Path, branch: str, *, force: bool, keep_branch: bool) -> None:
+        """See the port. With `keep_branch`, commits that only a detached HEAD leads to are not lost unforced either."""
+        async with self.site(project, directory, branch, unnamed=True) as site:
+            found = await self._look(site, keep_branch=keep_branch)
+            _refuse_untouchable(site, found)
+            if not force:
+                _refuse_loss(site, found)
+            if not (found.tree or found.tip or site.target.exists()):
+                return
+            head = found.tree.branch if found.tree else ""
+            intent = Intent(site.branch, str(site.target), found.tip, removing=True, head=head)
+            site.held.write(intent)
+            if found.tree and found.there and found.sound:
+                await self._unregister(site, force=force or found.forced)
+            await self._tear_down(site.repository, site.held, intent)
+
+    # ── the steps, also for who makes a worktree of something else ──────────────────────────────
+
+    @asynccontextmanager
+    async def site(
+        self, project: Project, directory: Path, branch: str, *, unnamed: bool = False
+    ) -> AsyncIterator[Site]:
+        """The right to work there. What a crash left half-made is gone; with `unnamed`, the branch may be empty."""
         repository = await open_repository(self._git, project.path)
-        ref = await check_branch(self._git, repository.top, branch)
+        ref = "" if unnamed and not branch else await check_branch(self._git, repository.top, branch)
         target = _target(directory)
-        await in_thread(check_entries, repository.top, project.copy)
-        commit = await self._start(project, repository, start)
         lock = self._locks.of(repository.common)
         async with lock, claim(repository.common, branch) as held:
             if held.intent:
                 await self._tear_down(repository, held, held.intent)
-            registered = await worktrees(self._git, repository)
-            if Worktree(target, ref) in registered and _points_into(target / ".git", repository.common):
-                return
-            await self._refuse_taken(repository, registered, target, branch)
-            intent = Intent(branch, str(target), commit)
-            held.write(intent)
-            try:
-                await self._make(repository, intent, held)
-                await in_thread(copy_entries, repository.top, target, project.copy)
-            except BaseException as error:
-                await self._tear_down(repository, held, intent)
-                if isinstance(error, OSError):
-                    raise WorkspaceError(f"The project's copy entries could not be copied: {error}") from error
-                raise
-            held.clear()
+            yield Site(project, repository, target, branch, ref, held)
 
-    async def remove(self, project: Project, directory: Path, branch: str) -> None:
-        """See the port. A branch that is not checked out in `directory` is not provably ours and stays."""
-        repository = await open_repository(self._git, project.path)
-        ref = await check_branch(self._git, repository.top, branch)
-        target = _target(directory)
-        lock = self._locks.of(repository.common)
-        async with lock, claim(repository.common, branch) as held:
-            if held.intent:
-                await self._tear_down(repository, held, held.intent)
-            tree = next((tree for tree in await worktrees(self._git, repository) if tree.path == target), None)
-            if tree is None:
-                if target.exists():
-                    raise WorkspaceError(
-                        f"{target} is no worktree of {repository.top}, so it is not removed.",
-                        "Look into it, and delete it yourself if nothing in it matters.",
-                    )
-                return
-            if tree.branch != ref:
-                now = tree.branch.removeprefix("refs/heads/") or "no branch"
-                raise WorkspaceError(
-                    f"{target} is on {now}, not on {branch}, so somebody worked in it and it is not removed.",
-                    f"Save that work, then: git -C {repository.top} worktree remove {target}",
-                )
-            copied = target.exists() and await self._refuse_changes(project, repository, target)
-            tip = await self._refuse_commits(repository, ref, branch)
-            intent = Intent(branch, str(target), tip, removing=True)
-            held.write(intent)
-            # Only copies of the checkout's own files may be in git's way: that was just looked at.
-            forced = ["--force"] if copied else []
-            try:
-                await self._git.run(
-                    repository.top, "worktree", "remove", *forced, "--", str(target), hooks=True, keep_open=[held.file]
-                )
-            except WorkspaceError:
-                if any(tree.path == target for tree in await worktrees(self._git, repository)):
-                    held.clear()  # git refused and touched nothing
-                raise
-            await self._tear_down(repository, held, intent)
+    @asynccontextmanager
+    async def making(self, site: Site, commit: str) -> AsyncIterator[None]:
+        """Around making a worktree: in the end it is whole, or nothing of it is left, even after a crash.
 
-    async def _start(self, project: Project, repository: Repository, start: str) -> str:
-        if not start:
-            return await base_commit(self._git, repository.top, project.base_branch)
-        plain = not start.startswith(("-", "^"))  # an option, a negation
-        if plain and (commit := await commit_of(self._git, repository.top, start)):
-            return commit
-        raise WorkspaceError(f"{repository.top} has no commit {start!r} to start from.")
-
-    async def _make(self, repository: Repository, intent: Intent, held: Claim) -> None:
+        `commit` is where the branch is made; empty for one that exists already and is to stay.
+        """
+        intent = Intent(site.branch, str(site.target), commit)
+        site.held.write(intent)
         try:
-            Path(intent.directory).parent.mkdir(parents=True, exist_ok=True)
+            yield
+        except BaseException:
+            await self._tear_down(site.repository, site.held, intent)
+            raise
+        site.held.clear()
+
+    async def check_out(self, site: Site, commit: str, *, hooks: bool) -> None:
+        """Make the worktree on a new branch at `commit`, or on the branch that exists when that is empty."""
+        try:
+            site.target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise WorkspaceError(f"{intent.directory} cannot be made: {error.strerror}") from error
+            raise WorkspaceError(f"{site.target} cannot be made: {error.strerror}") from error
+        # Where it starts is an id, so that the branch follows nothing: a push must name where it goes.
+        how = ["-b", site.branch, "--", str(site.target), commit] if commit else ["--", str(site.target), site.branch]
         await self._git.run(
-            repository.top,
-            "worktree",
-            "add",
-            "--quiet",
-            "-b",
-            intent.branch,
-            "--",
-            intent.directory,
-            intent.commit,  # an id, so that the branch follows nothing: a push must name where it goes
-            hooks=True,
-            keep_open=[held.file],
+            site.repository.top, "worktree", "add", "--quiet", *how, hooks=hooks, keep_open=[site.held.file]
         )
 
-    async def _refuse_taken(
-        self, repository: Repository, registered: list[Worktree], target: Path, branch: str
-    ) -> None:
+    async def put_copies(self, site: Site, keep: Collection[str] = ()) -> None:
+        """The project's `copy` files, apart from those in `keep`."""
+        try:
+            await in_thread(copy_entries, site.repository.top, site.target, site.project.copy, keep)
+        except OSError as error:
+            raise WorkspaceError(f"The project's copy entries could not be copied: {error}") from error
+
+    async def stands(self, site: Site) -> bool:
+        """Whether the worktree is there, on its branch."""
+        tree = registered_at(await worktrees(self._git, site.repository), site.target)
+        return bool(tree and tree.branch == site.ref) and points_into(site.target / ".git", site.repository.common)
+
+    async def refuse_taken(self, site: Site) -> None:
+        """Refuse a directory or branch that somebody has."""
+        registered = await worktrees(self._git, site.repository)
+        tree = registered_at(registered, site.target)
+        if tree is None and await commit_of(self._git, site.repository.top, site.ref):
+            raise WorkspaceError(
+                f"The branch {site.branch} exists already in {site.repository.top}, and kugetsu did not just make it.",
+                f"Rename it (git branch -m {site.branch} NEW), or delete it if it is not needed: "
+                f"git branch -D {site.branch}",
+            )
+        _refuse_occupied(site, registered)
+
+    # ── inside ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _look(self, site: Site, *, keep_branch: bool = False) -> Found:
+        return await look(self._git, site.project, site.repository, site.target, site.ref, keep_branch=keep_branch)
+
+    async def _start(self, site: Site, start: str) -> str:
+        top = site.repository.top
+        if not start:
+            return await base_commit(self._git, top, site.project.base_branch)
+        plain = not start.startswith(("-", "^"))  # an option, a negation
+        if plain and (commit := await commit_of(self._git, top, start)):
+            return commit
+        raise WorkspaceError(f"{top} has no commit {start!r} to start from.")
+
+    async def _refuse_unusable(self, site: Site, registered: Sequence[Worktree]) -> None:
+        top = site.repository.top
+        if not await commit_of(self._git, top, site.ref):
+            raise WorkspaceError(
+                f"The branch {site.branch} is gone from {top}, so there is nothing to open.",
+                f"If it was pushed: git -C {top} fetch origin {site.branch}:{site.branch}",
+            )
         for tree in registered:
-            if tree.path == target:
+            if tree.branch == site.ref and tree.path != site.target:
                 raise WorkspaceError(
-                    f"git has a worktree registered at {target} already, on {tree.branch or 'no branch'}.",
-                    f"If nothing in it matters: git -C {repository.top} worktree remove {target}",
+                    f"The branch {site.branch} is checked out in {tree.path} already.",
+                    f"Switch that checkout to another branch, or remove it: git -C {top} worktree remove {tree.path}",
                 )
-        if await commit_of(self._git, repository.top, f"refs/heads/{branch}"):
-            raise WorkspaceError(
-                f"The branch {branch} exists already in {repository.top}, and kugetsu did not just make it.",
-                f"Rename it (git branch -m {branch} NEW), or delete it if it is not needed: git branch -D {branch}",
-            )
-        if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-            raise WorkspaceError(
-                f"{target} exists already and is no worktree of {repository.top}.",
-                "Move it away, or delete it if nothing in it matters.",
-            )
 
-    async def _refuse_changes(self, project: Project, repository: Repository, target: Path) -> bool:
-        """Whether there are copies; raises when there is anything else that is not committed."""
-        status = await self._git.run(
-            target, "status", "--porcelain", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames"
-        )
-        names = [line[3:] for line in status.names]
-        changed = [name for name in names if not is_copy(repository.top, target, project.copy, name)]
-        if changed:
-            shown = ", ".join(changed[:SHOWN]) + (f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else "")
+    async def _is_vacant(self, site: Site) -> bool:
+        """Whether the registered worktree's folder was deleted by hand; if so, git has forgotten it now."""
+        found = await self._look(site, keep_branch=True)
+        if found.there:
+            return False
+        _refuse_untouchable(site, found)
+        if found.commits and found.tree:
             raise WorkspaceError(
-                f"{target} has changes that are not committed, so it is not removed: {shown}",
-                "Commit or discard them there, then try again.",
+                f"{site.target} was deleted while on no branch, with commits that are on none: {found.commits[0]}",
+                f"Keep them: git -C {site.repository.top} branch NEW {found.tree.head}. Then: git worktree prune",
             )
-        return bool(names)
+        await in_thread(_delete, site.target)
+        await self._unregister(site, force=False)
+        return True
 
-    async def _refuse_commits(self, repository: Repository, ref: str, branch: str) -> str:
-        """The branch's commit; raises when it would be lost with the branch."""
-        tip = await commit_of(self._git, repository.top, ref)
-        head = ["HEAD"] if await commit_of(self._git, repository.top, "HEAD") else []
-        kept = [*head, f"--exclude={branch}", "--branches", "--remotes", "--tags"]
-        lost = await self._git.run(repository.top, "rev-list", "--max-count=1", tip, "--not", *kept) if tip else None
-        if lost and lost.text:
-            raise WorkspaceError(
-                f"The branch {branch} has commits that are on no other branch, so it is not removed.",
-                f"Push or merge it, or keep them under another name: git branch NEW {branch}",
+    async def _unregister(self, site: Site, *, force: bool) -> None:
+        """Let git remove the worktree; it looks once more itself unless forced."""
+        forced = ["--force"] if force else []
+        top = site.repository.top
+        try:
+            await self._git.run(
+                top, "worktree", "remove", *forced, "--", str(site.target), hooks=True, keep_open=[site.held.file]
             )
-        return tip
+        except WorkspaceError:
+            if registered_at(await worktrees(self._git, site.repository), site.target):
+                site.held.clear()  # git refused and touched nothing
+            raise
 
     async def _tear_down(self, repository: Repository, held: Claim, intent: Intent) -> None:
         """Make what `intent` names absent, as far as it is provably ours. Safe to repeat after a crash."""
         directory, ref = Path(intent.directory), f"refs/heads/{intent.branch}"
         registered = await worktrees(self._git, repository)
-        tree = next((tree for tree in registered if tree.path == directory), None)
-        if (tree is None or tree.branch in {"", ref}) and (
+        tree = registered_at(registered, directory)
+        if (tree is None or tree.branch in {"", ref, intent.head}) and (
             intent.removing or await in_thread(_is_half_made, directory, repository.common)
         ):
             held.write(replace(intent, removing=True))
-            try:
-                await in_thread(_delete, directory)
-            except OSError as error:
-                raise WorkspaceError(f"The half-made worktree {directory} cannot be deleted: {error}") from error
+            await in_thread(_delete, directory)
             if tree:
                 await self._git.run(
                     repository.top, "worktree", "remove", "--force", "--force", "--", str(directory), hooks=True
@@ -205,8 +250,59 @@ class Worktrees:
         elsewhere = any(tree.branch == ref for tree in registered)
         # While it points where we put it, nothing is on it.
         if not elsewhere and intent.commit and await commit_of(self._git, repository.top, ref) == intent.commit:
+            await self._forget_settings(repository, intent.branch)
             await self._git.run(repository.top, "update-ref", "-d", ref, intent.commit)
         held.clear()
+
+    async def _forget_settings(self, repository: Repository, branch: str) -> None:
+        """A later branch of the same name must not follow what this one was pushed to."""
+        forgot = await self._git.run(repository.top, "config", "--remove-section", f"branch.{branch}", expect=(0, 128))
+        if forgot.status and "no such section" not in forgot.words:
+            raise WorkspaceError(f"The settings of the branch {branch} cannot be removed: {forgot.words}")
+
+
+def _refuse_occupied(site: Site, registered: Sequence[Worktree]) -> None:
+    top, target = site.repository.top, site.target
+    if tree := registered_at(registered, target):
+        raise WorkspaceError(
+            f"git has a worktree registered at {target} already, on {tree.branch or 'no branch'}.",
+            f"If nothing in it matters: git -C {top} worktree remove {target}",
+        )
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise WorkspaceError(
+            f"{target} exists already and is no worktree of {top}.",
+            "Move it away, or delete it if nothing in it matters.",
+        )
+
+
+def _refuse_untouchable(site: Site, found: Found) -> None:
+    top, target = site.repository.top, site.target
+    if not found.ours:
+        raise WorkspaceError(
+            f"{target} is no worktree of {top}, so it is not removed.",
+            "Look into it, and delete it yourself if nothing in it matters.",
+        )
+    if found.tree and found.tree.locked:
+        raise WorkspaceError(
+            f"The worktree {target} is locked, so it is not removed: {found.tree.locked}",
+            f"Unlock it when nothing uses it: git -C {top} worktree unlock {target}",
+        )
+
+
+def _refuse_loss(site: Site, found: Found) -> None:
+    if found.changes:
+        more = len(found.changes) - SHOWN
+        shown = ", ".join(line[3:] for line in found.changes[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+        raise WorkspaceError(
+            f"{site.target} has changes that are not committed, so it is not removed: {shown}",
+            "Commit or discard them there, then try again.",
+        )
+    if found.commits:
+        where = f"The branch {site.branch}" if found.tip else f"{site.target}"
+        raise WorkspaceError(
+            f"{where} has commits that are on no other branch, so it is not removed: {found.commits[0]}",
+            f"Push or merge them, or keep them under another name: git branch NEW {found.commits[0].split(' ')[0]}",
+        )
 
 
 def _target(directory: Path) -> Path:
@@ -223,17 +319,12 @@ def _is_half_made(directory: Path, common: Path) -> bool:
     pointer = directory / ".git"
     if not pointer.is_file():
         return not content
-    return _points_into(pointer, common) or (content == [".git"] and pointer.stat().st_size == 0)
-
-
-def _points_into(pointer: Path, common: Path) -> bool:
-    """Whether the file `.git` of a worktree belongs to this repository."""
-    if not pointer.is_file():
-        return False
-    named = pointer.read_text(errors="surrogateescape").removesuffix("\n").removeprefix("gitdir: ")
-    return real(Path(named)).is_relative_to(common / "worktrees")
+    return points_into(pointer, common) or (content == [".git"] and pointer.stat().st_size == 0)
 
 
 def _delete(directory: Path) -> None:
-    if directory.exists():
-        shutil.rmtree(directory)
+    try:
+        if directory.exists():
+            shutil.rmtree(directory)
+    except OSError as error:
+        raise WorkspaceError(f"{directory} cannot be deleted: {error}", "Delete it by hand, then try again.") from error

@@ -48,10 +48,7 @@ class Checkout:
         return Checkout(path, self.env)
 
 
-@pytest.fixture
-def env(tmp_path):
-    home = tmp_path / "home"
-    home.mkdir()
+def environment(home: Path) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
@@ -64,13 +61,26 @@ def env(tmp_path):
 
 
 @pytest.fixture
-def repo(tmp_path, env):
-    """A checkout on `main` with one commit."""
-    checkout = Checkout(tmp_path / "repo", env)
-    checkout.path.mkdir()
-    checkout.git("init", "-q", "-b", "main")
+def env(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    return environment(home)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    """What every test starts from, made once: copying is much faster than four runs of git."""
+    path = tmp_path_factory.mktemp("template")
+    checkout = Checkout(path, environment(path))
+    checkout.git("init", "-q", "--template=", "-b", "main")
     checkout.commit()
-    return checkout
+    return path
+
+
+@pytest.fixture
+def repo(tmp_path, env, template):
+    """A checkout on `main` with one commit."""
+    return Checkout(shutil.copytree(template, tmp_path / "repo"), env)
 
 
 @pytest.fixture

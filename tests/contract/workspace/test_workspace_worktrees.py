@@ -108,12 +108,20 @@ async def test_a_branch_in_the_way_of_the_name(workspace, project, repo, directo
     assert not directory.exists()
 
 
-@pytest.mark.parametrize("branch", ["", "-b", "--force", "a..b", "a b", "@{-1}", "HEAD", "x.lock", "a\0b", "é\n"])
+@pytest.mark.parametrize("branch", ["-b", "--force", "a..b", "a b", "@{-1}", "HEAD", "x.lock", "a\0b", "é\n"])
 async def test_impossible_branch_names(workspace, project, directory, branch):
     with pytest.raises(WorkspaceError, match="cannot be the name of a git branch"):
         await workspace.add_worktree(project, directory, branch)
     with pytest.raises(WorkspaceError, match="cannot be the name of a git branch"):
         await workspace.remove_worktree(project, directory, branch)
+    with pytest.raises(WorkspaceError, match="cannot be the name of a git branch"):
+        await workspace.open_worktree(project, directory, branch)
+
+
+async def test_no_branch_name_is_none_to_start_on(workspace, project, directory):
+    for method in (workspace.add_worktree, workspace.open_worktree):
+        with pytest.raises(WorkspaceError, match="cannot be the name of a git branch"):
+            await method(project, directory, "")
 
 
 @pytest.mark.parametrize("name", ["-b", "sp ace", "é", "new\nline"])
@@ -287,7 +295,7 @@ async def test_changes_are_named_and_kept(workspace, project, worktree, name):
     path = worktree.write(name, "work\n")
     with pytest.raises(WorkspaceError, match="not committed") as failure:
         await workspace.remove_worktree(project, worktree.path, BRANCH)
-    assert name in str(failure.value)
+    assert name.replace("\n", "\\n") in str(failure.value)
     assert path.read_text() == "work\n"
 
 
@@ -316,13 +324,6 @@ async def test_a_worktree_of_a_detached_base_can_be_removed(workspace, project, 
     assert repo.branches() == {"main"}
 
 
-async def test_a_worktree_switched_to_another_branch_is_kept(workspace, project, worktree):
-    worktree.git("checkout", "-qb", "mine")
-    with pytest.raises(WorkspaceError, match="is on mine, not on"):
-        await workspace.remove_worktree(project, worktree.path, BRANCH)
-    assert worktree.path.exists()
-
-
 async def test_a_locked_worktree_is_kept(workspace, project, repo, worktree):
     repo.git("worktree", "lock", "--reason", "on a stick", str(worktree.path))
     with pytest.raises(WorkspaceError, match="on a stick") as failure:
@@ -332,12 +333,12 @@ async def test_a_locked_worktree_is_kept(workspace, project, repo, worktree):
     assert list((repo.path / ".git" / "kugetsu").iterdir()) == []
 
 
-async def test_what_is_not_ours_is_kept(workspace, project, repo, directory):
-    repo.git("branch", BRANCH)
-    await workspace.remove_worktree(project, directory, BRANCH)
-    assert BRANCH in repo.branches()
+@pytest.mark.parametrize("force", [False, True])
+async def test_what_is_not_ours_is_kept(workspace, project, repo, directory, force):
     directory.mkdir(parents=True)
     (directory / "thesis.tex").touch()
+    repo.git("branch", BRANCH)
     with pytest.raises(WorkspaceError, match="no worktree of"):
-        await workspace.remove_worktree(project, directory, BRANCH)
+        await workspace.remove_worktree(project, directory, BRANCH, force=force)
     assert (directory / "thesis.tex").exists()
+    assert BRANCH in repo.branches()

@@ -70,3 +70,13 @@ def test_only_what_is_the_same_counts_as_a_copy(top, worktree):
     assert not is_copy(top, worktree, (".env",), ".env")
     (worktree / ".env").unlink()
     assert not is_copy(top, worktree, (".env",), ".env")
+
+
+def test_what_is_to_be_kept_is_not_replaced(top, worktree):
+    for name in ("conf/a", "conf/b"):
+        for folder in (top, worktree):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(folder.name)
+    copy_entries(top, worktree, ("conf",), keep={"conf/b"})
+    assert (worktree / "conf" / "a").read_text() == "top"
+    assert (worktree / "conf" / "b").read_text() == "worktree"

@@ -45,6 +45,13 @@ async def test_it_reads_what_it_is_given_and_else_nothing(git, tmp_path):
     assert (await git("cat").run(tmp_path, "x")).text == ""
 
 
+async def test_it_reads_an_open_file_from_where_that_stands(git, tmp_path):
+    (tmp_path / "file").write_text("header body")
+    with (tmp_path / "file").open("rb", buffering=0) as opened:
+        opened.seek(7)
+        assert (await git("cat").run(tmp_path, "x", stdin=opened)).text == "body"
+
+
 async def test_hooks_only_where_wanted(git, tmp_path):
     program = git('echo "$@"')
     assert "core.hooksPath=/dev/null" in (await program.run(tmp_path, "x")).text
