@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -13,10 +14,12 @@ import msgspec
 from adapters.opencode.attached import Attached
 from adapters.opencode.follow import Follower
 from adapters.opencode.ids import MessageIds
+from adapters.opencode.replay import put_by_replay
 from adapters.opencode.run import RunMachine
 from adapters.opencode.sessions import Sessions, prompt_body
 from adapters.opencode.stream import EventStream, Hub, Signal
 from adapters.opencode.supervisor import Pace, ServerSettings, Supervisor
+from adapters.opencode.transfer import export_session, import_session, put_by_command
 from core.errors import AgentError, AgentUnavailable, UsageError, WrongDirectory
 from core.events import AgentEvent
 from core.model import Decision, MessageId, PermissionRule, SessionId
@@ -64,6 +67,7 @@ class OpencodeServer:
         self._stream: EventStream | None = None
         self._reading: asyncio.Task[None] | None = None
         self._generation = 0
+        self._importing = asyncio.Lock()
         self._source: Attached | Supervisor = (
             Attached(settings.url, settings.password, settings.pace.probe_timeout)
             if settings.url
@@ -81,7 +85,11 @@ class OpencodeServer:
             state_file=self._settings.state_file,
             pace=self._settings.pace,
         )
-        return Supervisor(settings, self._clock, lambda: self._hub.listening, self._down, notice)
+        return Supervisor(settings, self._clock, self._needed, self._down, notice)
+
+    def _needed(self) -> bool:
+        """Also by an import, which a command does beside it."""
+        return self._hub.listening or self._importing.locked()
 
     # ── the server ─────────────────────────────────────────────────────────────────────────────
 
@@ -152,8 +160,7 @@ class OpencodeServer:
 
     async def create_session(self, directory: Path, title: str, rules: Sequence[PermissionRule] = ()) -> AgentSession:
         """See AgentPort. Raises WrongDirectory for one that does not exist: opencode would take it."""
-        if not self._settings.url and not directory.is_dir():
-            raise WrongDirectory(f"There is no directory {directory}", "Check the project's path in the configuration")
+        self._must_exist(directory)
         return await (await self._sessions()).create(directory, title, rules)
 
     async def find_session(self, session: SessionId) -> AgentSession | None:
@@ -179,6 +186,27 @@ class OpencodeServer:
     async def delete_session(self, session: SessionId) -> None:
         """See AgentPort."""
         await (await self._sessions()).delete(session)
+
+    async def export_session(self, session: SessionId) -> bytes:
+        """See AgentPort. With the sessions of its sub-agents."""
+        return await export_session(await self._sessions(), session)
+
+    async def import_session(self, exported: bytes, directory: Path) -> AgentSession:
+        """See AgentPort. Raises WrongDirectory."""
+        self._must_exist(directory)
+        sessions = await self._sessions()
+        put = (
+            partial(put_by_command, await self._source.program())
+            if isinstance(self._source, Supervisor)
+            else partial(put_by_replay, sessions.http)
+        )
+        async with self._importing:
+            return await import_session(sessions, put, exported, directory)
+
+    def _must_exist(self, directory: Path) -> None:
+        """Only of use where the server is our own, on this machine."""
+        if not self._settings.url and not directory.is_dir():
+            raise WrongDirectory(f"There is no directory {directory}", "Check the project's path in the configuration")
 
     # ── runs ───────────────────────────────────────────────────────────────────────────────────
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 import secrets
 import socket
@@ -19,6 +18,7 @@ import msgspec
 from adapters.opencode.binary import HINT, Binary, check_version, find_binary
 from adapters.opencode.http import PASSWORD_VARIABLE, Http
 from adapters.opencode.processes import end_family, family, processes
+from adapters.opencode.program import Program, environment
 from adapters.opencode.record import Record
 from adapters.opencode.shell import without_password
 from core.errors import AgentDenied, AgentError, AgentUnavailable
@@ -118,6 +118,12 @@ class Supervisor:
             self._starting.add_done_callback(self._started)
         return await asyncio.shield(self._starting)
 
+    async def program(self) -> Program:
+        """What the server runs from, for commands beside it. Raises like `running`."""
+        await self.running()
+        assert self._binary is not None
+        return Program(self._binary.path, environment(self._settings.env, self._settings.hidden))
+
     async def close(self) -> None:
         """End the server and all that it started; it is not started again."""
         self._closed = True
@@ -210,11 +216,9 @@ class Supervisor:
         """The user's environment without what is hidden. The server stands in a directory that is nobody's project."""
         home = self._settings.state_file.parent / "opencode"
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        kept = {name: value for name, value in os.environ.items() if name not in self._settings.hidden}
-        env = without_password({**kept, **self._settings.env}, home)
+        env = without_password(environment(self._settings.env, self._settings.hidden), home)
         return {
             **env,
-            "OPENCODE_DISABLE_AUTOUPDATE": "1",
             PASSWORD_VARIABLE: self._password,
             "PWD": str(home),  # opencode believes PWD rather than its working directory
         }
