@@ -117,7 +117,7 @@ def session_command(spec: Spec) -> click.Command:
         _run(flags, lambda: Program.load(flags.config, debug=flags.debug).say(line, json=flags.json))
 
     params: list[click.Parameter] = [
-        click.Option([f"--{option.name}"], help=option.help, metavar=option.value or None, is_flag=not option.value)
+        click.Option(list(option.spellings), help=option.help, metavar=option.value or None, is_flag=not option.value)
         for option in spec.options
     ]
     if spec.ref is not Need.NO or spec.message is not Need.NO:

@@ -7,10 +7,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import structlog
+
 from bot.lock import StateLock
 from bot.wiring import Parts
+from core.errors import KugetsuError
 
 SOCKET = "kugetsu.sock"
+DAY = 24 * 3600.0  # seconds
+
+log = structlog.get_logger("bot")
 
 
 class Service:
@@ -21,6 +27,7 @@ class Service:
         self.socket = state_dir / SOCKET
         self._lock = StateLock(state_dir)
         self._background: list[asyncio.Task[None]] = []
+        self._mirroring = False
 
     async def __aenter__(self) -> Self:
         """Raises Busy when another process drives the directory, StoreError when its state cannot be used."""
@@ -29,9 +36,11 @@ class Service:
             await self.parts.store.open()
             self._background = [
                 asyncio.create_task(self.parts.journal.run(), name="journal"),
-                asyncio.create_task(self.parts.mirror.run(), name="mirror"),
             ]
             await self.parts.recovery.report_cut()
+            await self.parts.adoption.pick_up()
+            self._mirroring = True  # not before: it would write over what was edited by hand
+            self._background.append(asyncio.create_task(self.parts.mirror.run(), name="mirror"))
             await self.parts.console.start(self.socket, self.parts.reception)
             await self.parts.recovery.deliver()
         except BaseException:
@@ -51,6 +60,19 @@ class Service:
         for project in await self.parts.projects.all():
             warming = asyncio.create_task(self.parts.agent.warm(project.path), name=f"warm {project.ref}")
             self._background.append(warming)
+        self._background.append(asyncio.create_task(self._keep(), name="upkeep"))
+
+    async def _keep(self) -> None:
+        """Once at the start and then daily: repair what does not fit together, archive what is not used any more."""
+        while True:
+            try:
+                for finding in await self.parts.census.settle(remove=False):
+                    log.warning("found while comparing with opencode and git", what=finding.text)
+                for session in await self.parts.ending.archive_old():
+                    log.info("archived", session=str(session.key))
+            except KugetsuError as error:
+                log.warning("could not look after the sessions; trying again tomorrow", error=str(error))
+            await asyncio.sleep(DAY)
 
     async def quiet(self) -> None:
         """Wait until no session has anything to do: others may have joined a single command's process."""
@@ -68,12 +90,15 @@ class Service:
         parts = self.parts
         await parts.mailboxes.close()
         await parts.console.stop()
+        await parts.issues.close()
+        await parts.forges.close()
         await parts.agent.close()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await parts.journal.flush()
-        await parts.mirror.flush()
+        if self._mirroring:
+            await parts.mirror.flush()
         await parts.store.close()
         parts.logs.close()
         self._lock.release()

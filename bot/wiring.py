@@ -10,9 +10,12 @@ from pathlib import Path
 
 import structlog
 
+from adapters.archive.tar import TarArchives
 from adapters.console.server import ConsoleChat
+from adapters.forge import ForgeConfig, Forges
 from adapters.git.workspace import GitWorkspace
 from adapters.opencode.server import OpencodeServer
+from adapters.store.edits import MirrorEdits
 from adapters.store.mirror import Mirror
 from adapters.store.sql import SqlStore
 from bot.clock import SystemClock
@@ -23,20 +26,30 @@ from bot.session_logs import SessionLogs
 from bot.settings import Settings
 from bot.worktree_mark import write_mark
 from core.access import Roster
+from core.adoption import Adoption
 from core.asks import Asks
 from core.audience import Audience
 from core.bases import Bases
-from core.conduct import Conductor, Limits
+from core.callers import Callers
+from core.census import Census
+from core.conduct import Conductor
+from core.ending import Ending, Keeping
+from core.files import Files
 from core.intake import Reception
+from core.issues import Issues
 from core.journal import Journal
 from core.mailbox import Mailboxes
 from core.model import CONSOLE, Project, SessionKey
 from core.offers import Offers
+from core.overview import Overview
 from core.ports import AgentPort, ChatPort, Workspace
 from core.projects import Projects
+from core.prompts import Prompts
 from core.recovery import Recovery
 from core.run import Choices, Runs
 from core.sessions import Sessions
+from core.transfer import Transfer
+from core.upkeep import Upkeep
 
 log = structlog.get_logger("bot")
 
@@ -69,6 +82,11 @@ class Parts:
     workspace: Workspace
     doctor: Doctor
     logs: SessionLogs
+    census: Census
+    ending: Ending
+    issues: Issues
+    forges: Forges
+    adoption: Adoption
 
 
 def complain(what: str, error: BaseException) -> None:
@@ -124,24 +142,26 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
     mailboxes = Mailboxes(runs.next, complain)
     doctor = Doctor(settings, surroundings.config, state_dir, projects.all, agent, workspace, running=True)
     offers = Offers()
-    conductor = Conductor(
-        store,
-        workspace,
-        projects,
-        sessions,
-        bases,
-        runs,
-        mailboxes,
-        audience,
+    roster = Roster(settings.people("admins"), settings.people("drivers"), settings.people("viewers"))
+    callers = Callers(store, projects, sessions, roster, settings.default_instance)
+    prompts = Prompts(store, mailboxes, audience, settings.runs.queue_depth, logs.enable)
+    keeping = Keeping(settings.sessions.max_per_project, settings.sessions.archive_after)
+    ending = Ending(store, agent, workspace, projects, clock, keeping)
+    census = Census(store, agent, workspace, projects, ending, clock, state_dir)
+    edits = MirrorEdits(state_dir, store, mirror, settings.default_instance)
+    adoption = Adoption(edits, store, agent, workspace, projects, sessions, clock, log.warning)
+    transfer = Transfer(store, agent, workspace, TarArchives(), projects, sessions, clock)
+    forges = Forges(
+        {host: ForgeConfig(f.kind, f.token.get_secret_value(), f.api_base) for host, f in settings.forges.items()},
         clock,
-        Roster(settings.people("admins"), settings.people("drivers"), settings.people("viewers")),
-        Limits(settings.runs.queue_depth),
-        settings.default_instance,
-        doctor.reply,
-        logs.enable,
-        offers,
     )
-    reception = Reception(store, conductor, asks, offers, clock, complain)
+    issues = Issues(store, projects, forges.get, complain)
+    conductor = Conductor(store, projects, sessions, runs, ending, issues, callers, prompts, audience, offers)
+    overview = Overview(store, workspace, projects, bases, callers, prompts, audience, clock, doctor.reply)
+    upkeep = Upkeep(store, callers, runs, ending, census, adoption, transfer, audience, offers, clock)
+    files = Files(store, workspace, sessions, audience)
+    handlers = {**conductor.commands, **overview.commands, **upkeep.commands, **files.commands}
+    reception = Reception(store, callers, handlers, conductor.say, asks, offers, clock, complain)
     recovery = Recovery(store, audience, clock)
     return Parts(
         store,
@@ -158,6 +178,11 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
         workspace,
         doctor,
         logs,
+        census,
+        ending,
+        issues,
+        forges,
+        adoption,
     )
 
 

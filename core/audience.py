@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from core.journal import Journal
 from core.live import Complain, LiveSlot
@@ -97,6 +98,10 @@ class Audience:
     async def tell(self, key: SessionKey, document: Document) -> None:
         """A notice in every place of the session."""
         await self._in_each(await self._store.places(key), lambda chat, place: chat.send(place, document))
+
+    async def send_file(self, key: SessionKey, file: Path, name: str) -> None:
+        """A file in every place of the session."""
+        await self._in_each(await self._store.places(key), lambda chat, place: chat.send_file(place, file, name))
 
     async def can_ask(self, key: SessionKey) -> bool:
         """Whether somebody in one of the session's places could answer a request now."""

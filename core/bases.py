@@ -101,6 +101,7 @@ class Bases:
             project.base_prompt,
             model=self._model,
             agent=self._agent_role,
+            system=view.FOR_THE_AGENT,  # the same as its forks get: cached prompts are shared by prefix
         )
         progress = Progress()
         async with aclosing(self._agent.run(run)) as events:

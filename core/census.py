@@ -14,7 +14,7 @@ from core.ending import DESTROY, Ending
 from core.errors import KugetsuError
 from core.model import Project, Session, SessionState
 from core.ports import AgentPort, AgentSession, Clock, Store, Trace, Workspace
-from core.projects import Projects
+from core.projects import Projects, names
 from core.sessions import MARK
 
 
@@ -87,7 +87,7 @@ class Census:
         return settled
 
     async def _project(self, project: Project) -> list[Finding]:
-        records = [s for s in await self._store.sessions() if s.key.ref.project.key == project.ref.key]
+        records = [s for s in await self._store.sessions() if s.key.ref.project.key in names(project)]
         listed = await self._agent.list_sessions(project.path)
         traces = await self._workspace.traces(project, self._worktrees)
         found: list[Finding] = []
@@ -144,7 +144,7 @@ class Census:
                 continue
             text = f"opencode session {session.id} “{session.title}” belongs to no record"
             # The mark alone could be another kugetsu's on the same opencode; a directory of ours is proof.
-            marked = session.title.startswith((f"{MARK}{project.ref}#", f"{MARK}{project.ref}!"))
+            marked = session.title.startswith(MARK) and session.title != base_title(project)
             if marked and session.directory.is_relative_to(self._worktrees):
                 found.append(Finding(text, Remedy.REMOVE, partial(self._agent.delete_session, session.id)))
             elif session.title == base_title(project):

@@ -29,6 +29,12 @@ class Option:
     name: str
     help: str
     value: str = ""
+    short: str = ""  # one letter
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """`--yes`, `-y`."""
+        return (f"--{self.name}", f"-{self.short}") if self.short else (f"--{self.name}",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class Spec:
     message_name: str = "message"
     options: tuple[Option, ...] = ()
     examples: tuple[str, ...] = ()
+    leads: bool = False  # what follows the command is a ref or nothing: a message comes after it
     runs: bool = False  # ends in a run: `--json` streams its events
 
     @property
@@ -78,9 +85,19 @@ TABLE: tuple[Spec, ...] = (
         "start",
         "open a thread for an issue: worktree, fork of the base session, first prompt",
         Role.DRIVER,
-        ref=Need.MUST,
+        ref=Need.MAY,
+        message=Need.MAY,
+        examples=(f"start {REF} implement the login form", f"start {REF}"),
+        leads=True,
+        runs=True,
+    ),
+    Spec(
+        "new",
+        "the same for work that has no issue yet",
+        Role.DRIVER,
         message=Need.MUST,
-        examples=(f"start {REF} implement the login form",),
+        message_name="title",
+        examples=("new try another colour scheme",),
         runs=True,
     ),
     Spec(
@@ -130,6 +147,57 @@ TABLE: tuple[Spec, ...] = (
         ),
         examples=("init github.com/shoko/kugetsu",),
     ),
+    Spec(
+        "prune",
+        "compare with opencode and git, repair, and list what belongs to nothing; --force removes that",
+        Role.ADMIN,
+        options=(Option("force", "remove what can be removed"),),
+        examples=("prune", "prune --force"),
+    ),
+    Spec(
+        "destroy",
+        "delete a session with its worktree and branch; refuses to lose work unless forced",
+        Role.ADMIN,
+        ref=Need.MAY,
+        message=Need.MAY,
+        message_name="project",
+        options=(
+            Option("yes", "without asking", short="y"),
+            Option("force", "even if uncommitted or unpushed work is lost"),
+            Option("base", "the base session of the project; its forks stay"),
+        ),
+        examples=(f"destroy {REF}", "destroy --base github.com/shoko/kugetsu"),
+    ),
+    Spec(
+        "archive",
+        "remove a session's worktree, keep its branch and conversation; the next prompt brings it back",
+        Role.DRIVER,
+        ref=Need.MAY,
+        examples=(f"archive {REF}",),
+    ),
+    Spec(
+        "export",
+        "write a session into a file: conversation, branch, uncommitted changes",
+        Role.ADMIN,
+        ref=Need.MUST,
+        examples=(f"export {REF}",),
+    ),
+    Spec(
+        "import",
+        "take a session from such a file",
+        Role.ADMIN,
+        message=Need.MUST,
+        message_name="file",
+        examples=("import github.com-shoko-kugetsu-14.kugetsu.tar.gz",),
+    ),
+    Spec(
+        "send",
+        "put a file of the worktree into the thread; meant for the agent",
+        Role.DRIVER,
+        message=Need.MUST,
+        message_name="path",
+        examples=("send docs/report.pdf",),
+    ),
     Spec("whoami", "your person id, as a line for the configuration", Role.NONE, examples=("whoami",)),
     Spec("doctor", "check everything and say what to do", Role.DRIVER, examples=("doctor",)),
     Spec(
@@ -167,7 +235,7 @@ def parse(text: str, context: RefContext) -> Command:
         word, after = _take_word(rest)
         if spec.ref is Need.MUST and not word:
             raise UsageError(f"`{spec.name}` needs to know the issue.", _example(spec))
-        if word and (spec.ref is Need.MUST or (not ended and refs.looks_like_ref(word))):
+        if word and (spec.ref is Need.MUST or spec.leads or (not ended and refs.looks_like_ref(word))):
             ref, rest = refs.parse_session(word, context), after
             if not ended:
                 more, rest, _ = _options(spec, rest)
@@ -205,9 +273,9 @@ def _options(spec: Spec, text: str) -> tuple[tuple[tuple[str, str], ...], str, b
         word, after = _take_word(text)
         if word == "--":
             return tuple(found), after, True
-        if not (word.startswith("--") and spec.options):
+        if not (spec.options and (word.startswith("--") or any(word in option.spellings for option in spec.options))):
             return tuple(found), text, False
-        option = next((option for option in spec.options if f"--{option.name}" == word), None)
+        option = next((option for option in spec.options if word in option.spellings), None)
         if option is None:
             raise UsageError(f"`{spec.name}` has no option `{word[:40]}`.", f"Usage: `/{spec.usage}`.")
         text = after

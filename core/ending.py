@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from core import view
 from core.errors import UsageError, WorkspaceError
-from core.model import BaseSession, Document, Project, Session, SessionKey, SessionState
+from core.model import BaseSession, Project, Session, SessionKey, SessionState
 from core.ports import AgentPort, Clock, Operation, Stake, Store, Workspace
-from core.projects import Projects
-
-Tell = Callable[[Document], Awaitable[None]]
+from core.projects import Projects, names
 
 DESTROY = "destroy"
 
@@ -93,21 +90,11 @@ class Ending:
             raise UsageError(f"{session.key} has no worktree of its own.", "There is nothing to archive.")
         project = await self._projects.get(session.key.ref.project)
         await self._workspace.remove_worktree(project, session.directory, session.branch, keep_branch=True)
-        archived = replace(session, state=SessionState.ARCHIVED, updated=self._clock.now())
-        await self._store.save_session(archived)
-        return archived
-
-    async def wake(self, session: Session, project: Project, tell: Tell) -> Session:
-        """The worktree of an archived session again, from its branch, set up like a new one."""
-        await self._workspace.open_worktree(project, session.directory, session.branch)
-        if project.setup:
-            await tell(Document(view.setting_up(project)))
-            lines: list[str] = []
-            await self._workspace.set_up(project, session.directory, lines.append)
-            await tell(Document(view.set_up(lines)))
-        woken = replace(session, state=SessionState.IDLE, updated=self._clock.now())
-        await self._store.save_session(woken)
-        return woken
+        at = self._clock.now()
+        archived = await self._store.change_session(
+            session.key, lambda now: replace(now, state=SessionState.ARCHIVED, updated=at)
+        )
+        return archived or session
 
     async def room(self, project: Project) -> Session | None:
         """None while the project may have one more session; else the one to archive first, if one is clean.
@@ -117,7 +104,7 @@ class Ending:
         open_ones = [
             session
             for session in await self._store.sessions()
-            if session.key.ref.project.key == project.ref.key and session.state is not SessionState.ARCHIVED
+            if session.key.ref.project.key in names(project) and session.state is not SessionState.ARCHIVED
         ]
         if len(open_ones) < self._keeping.max_per_project:
             return None

@@ -109,6 +109,18 @@ class AgentUnsupported(AgentError):
     code = "agent_unsupported"
 
 
+class WouldMigrate(AgentUnsupported):
+    """Starting this opencode would change the user's data for good, and nobody has allowed that."""
+
+    code = "would_migrate"
+
+
+class AgentInDoubt(AgentError):
+    """Whether a prompt reached opencode cannot be told: a person has to look, and to say whether it is sent again."""
+
+    code = "agent_in_doubt"
+
+
 class AgentDenied(AgentError):
     """opencode refused our password."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from core.model import AgentRequest, MessageId, SessionId, Tokens
+from core.model import AgentRequest, MessageId, PermissionRequest, SessionId, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class Started:
     """The agent has taken the prompt up: its first assistant message exists."""
 
     session: SessionId
-    message_id: MessageId  # the prompt's
+    message_id: MessageId  # the prompt's in opencode: the run's own only where the backend has `message_ids`
     model: str = ""  # provider/model
 
 
@@ -79,6 +79,13 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """The agent was told no because this backend cannot ask. `request.id` is made up; nothing waits for an answer."""
+
+    request: PermissionRequest
+
+
+@dataclass(frozen=True, slots=True)
 class Retrying:
     """The provider failed and opencode tries again by itself."""
 
@@ -113,4 +120,4 @@ class Finished:
     error: str = ""
 
 
-AgentEvent = Started | Said | Step | Planned | Asked | Settled | Retrying | Metered | Finished
+AgentEvent = Started | Said | Step | Planned | Asked | Settled | Refused | Retrying | Metered | Finished

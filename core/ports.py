@@ -77,6 +77,7 @@ class AgentRun:
     agent: str = ""
     attachments: tuple[Attachment, ...] = ()
     system: str = ""
+    rules: tuple[PermissionRule, ...] = ()  # answers in advance, for backends that cannot ask; others ignore them
 
 
 class Known(enum.StrEnum):
@@ -148,7 +149,10 @@ class AgentPort(Protocol):
         """Like `run` for a prompt opencode has already: what it stored first, then what follows."""
 
     async def lookup(self, run: AgentRun) -> Known:
-        """Whether the prompt reached opencode. For use when in doubt; never send again while RUNNING or OVER."""
+        """Whether the prompt reached opencode. For use when in doubt; never send again while RUNNING or OVER.
+
+        Raises AgentInDoubt where only a person can tell (never with `message_ids`).
+        """
 
     async def stop(self, session: SessionId, directory: Path) -> None:
         """Abort what runs. The run's iterator then ends with `Finished(STOPPED)`."""
@@ -266,6 +270,9 @@ class Workspace(Protocol):
 
     async def changed_files(self, directory: Path, before: str, after: str) -> int:
         """How many files differ between two snapshots."""
+
+    async def ignored(self, directory: Path, file: Path) -> bool:
+        """Whether git ignores `file` in the worktree at `directory`."""
 
     async def drop_snapshots(self, directory: Path, name: str) -> None:
         """Forget every snapshot below refs/kugetsu/`name`."""
@@ -548,6 +555,9 @@ class ChatPort(Protocol):
 
     async def send(self, place: Place, document: Document) -> None:
         """A notice; silent where the platform can."""
+
+    async def send_file(self, place: Place, file: Path, name: str) -> None:
+        """A file of the worktree; `name` is its path in it."""
 
     def live(self, place: Place, header: RunHeader) -> LiveMessage:
         """Opened when the run starts; nothing is sent before the first update."""

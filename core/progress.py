@@ -11,6 +11,7 @@ from core.events import (
     Metered,
     Outcome,
     Planned,
+    Refused,
     Retrying,
     Said,
     Settled,
@@ -81,6 +82,8 @@ def fold(progress: Progress, event: AgentEvent) -> Progress:
         case Settled():
             left = tuple(request for request in progress.asking if request.id != event.request_id)
             return progress if len(left) == len(progress.asking) else replace(progress, asking=left)
+        case Refused():
+            return progress  # the step it refused says so; the list of all comes with the report
         case Retrying():
             return progress if progress.retrying == event else replace(progress, retrying=event)
         case Metered(Tokens(0, 0, 0, 0, 0), 0):

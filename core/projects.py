@@ -28,10 +28,13 @@ class Projects:
 
     async def get(self, ref: ProjectRef) -> Project:
         """Raises NotFound, naming the projects there are."""
+        if configured := self._configured.get(ref.key):
+            return configured
         projects = await self.all()
-        for project in projects:
-            if project.ref.key == ref.key:
-                return project
+        found = next((project for project in projects if project.ref.key == ref.key), None)
+        found = found or next((project for project in projects if ref.key in names(project)), None)
+        if found:
+            return found
         known = ", ".join(f"`{project.ref}`" for project in projects) or "none yet"
         raise NotFound(
             f"There is no project `{ref}`. Known: {known}.",
@@ -46,3 +49,8 @@ class Projects:
             if directory.resolve().is_relative_to(project.path.resolve()):
                 return project
         return None
+
+
+def names(project: Project) -> frozenset[str]:
+    """The keys of the refs under which a project's sessions go: its own, and `local/<folder>` for `new`."""
+    return frozenset({project.ref.key, refs.local_project(project.path.name).key})

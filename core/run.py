@@ -349,7 +349,9 @@ class Runs:
     def _failure(self, live: Live, error: Exception) -> Progress:
         if isinstance(error, ExceptionGroup):
             error = _first(error)
-        if isinstance(error, KugetsuError):
+        if isinstance(error, AgentSessionGone) and live.session:
+            code, said = error.code, view.error(view.lost(live.session))
+        elif isinstance(error, KugetsuError):
             code, said = error.code, view.error(error)
         else:
             self._complain(f"run {live.run.id} failed", error)
@@ -364,6 +366,7 @@ class Runs:
             live.run.prompt,
             model=self._choices.model,
             agent=self._choices.agent,
+            system=view.FOR_THE_AGENT,
         )
 
     def _checkout(self, session: Session) -> AbstractAsyncContextManager[object]:

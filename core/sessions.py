@@ -23,6 +23,7 @@ from core.bases import Bases
 from core.errors import AgentSessionGone, SessionExists, UsageError
 from core.model import Document, MessageId, Project, Run, Session, SessionId, SessionKey, SessionState
 from core.ports import AgentPort, AgentSession, Clock, Operation, Store, Workspace
+from core.projects import names
 
 Tell = Callable[[Document], Awaitable[None]]
 Fault = Callable[[str], None]  # called after every effect and every record; a no-op in production
@@ -59,7 +60,7 @@ class Sessions:
         self._forking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by what is forked
         self._planning = asyncio.Lock()  # names are chosen and taken in one go
 
-    async def plan_start(self, key: SessionKey, project: Project, message: str) -> Session:
+    async def plan_start(self, key: SessionKey, project: Project, title: str) -> Session:
         """Write down that `key` is to be started. Raises SessionExists when it was started before."""
         if stuck := await self._stuck(key):
             return stuck
@@ -67,7 +68,7 @@ class Sessions:
         async with self._planning:
             if stuck := await self._stuck(key):
                 return stuck
-            return await self._plan(START, key, project, title_of(message), {"source": ""})
+            return await self._plan(START, key, project, title, {"source": ""})
 
     async def plan_fork(self, parent: Session, name: str, project: Project, at: Run | None, message: str) -> Session:
         """Write down a fork of `parent`: at its end, or as it was after run `at`. Raises SessionExists, UsageError."""
@@ -100,7 +101,8 @@ class Sessions:
                 raise AgentSessionGone(f"{key} has no session.", f"Start it: `/start {key.ref} …`.")
             operation = await self._operation(key)
             if operation is None:
-                return session
+                archived = session.state is SessionState.ARCHIVED
+                return await self._wake(session, project, tell) if archived else session
             self._under_way.add(key.key)
             try:
                 return await self._through(operation, session, project, tell)
@@ -191,7 +193,7 @@ class Sessions:
         now = self._clock.now()
         others = await self._store.sessions()
         slugs = {other.slug.casefold() for other in others}
-        branches = {other.branch.casefold() for other in others if other.key.ref.project.key == project.ref.key}
+        branches = {other.branch.casefold() for other in others if other.key.ref.project.key in names(project)}
         slug = refs.unique(refs.slug(key), key, lambda name: name.casefold() in slugs)
         branch = refs.unique(refs.branch(key), key, lambda name: name.casefold() in branches)
         return Session(
@@ -229,14 +231,29 @@ class Sessions:
             await self._workspace.restore(session.directory, snapshot)
             operation = await self._store.step_done(operation, "files")
             self._fault("files")
-        if project.setup and "setup" not in operation.done:
+        if "setup" not in operation.done:
+            await self._set_up(project, session, tell)
+            operation = await self._store.step_done(operation, "setup")
+            self._fault("setup")
+        return operation
+
+    async def _set_up(self, project: Project, session: Session, tell: Tell) -> None:
+        if project.setup:
             await tell(Document(view.setting_up(project)))
             lines: list[str] = []
             await self._workspace.set_up(project, session.directory, lines.append)
-            operation = await self._store.step_done(operation, "setup")
             await tell(Document(view.set_up(lines)))
-            self._fault("setup")
-        return operation
+
+    async def _wake(self, session: Session, project: Project, tell: Tell) -> Session:
+        """The worktree of an archived session again, from its branch, set up like a new one."""
+        await self._workspace.open_worktree(project, session.directory, session.branch)
+        self.mark(session)
+        await self._set_up(project, session, tell)
+        at = self._clock.now()
+        woken = await self._store.change_session(
+            session.key, lambda now: replace(now, state=SessionState.IDLE, updated=at)
+        )
+        return woken or session
 
     async def _fork(self, operation: Operation, session: Session, project: Project, tell: Tell) -> Session:
         source = SessionId(operation.data["source"]) or (await self._bases.ready(project, tell)).agent_id

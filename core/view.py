@@ -8,23 +8,28 @@ from pathlib import Path
 
 from core import commands
 from core.access import Role
-from core.errors import KugetsuError, NotAllowed
+from core.edits import Edit, FoundBase, FoundSession
+from core.errors import KugetsuError, NotAllowed, NotFound
 from core.model import (
     AgentRequest,
+    BaseSession,
     Button,
     Document,
     PermissionRequest,
     Person,
     Place,
     Project,
+    ProjectRef,
     Run,
     Session,
+    SessionKey,
 )
-from core.ports import Ask, Stake
+from core.ports import Ask, Issue, Stake
 
 BASE_READS_ONLY = "This session only reads: it is the base that every issue's session is forked from."
 CUT_CODE = "cut"
 CUT = "kugetsu or opencode ended while this was being worked on."
+FOR_THE_AGENT = "To show people a file of your worktree (a report, a picture), run `kugetsu send PATH` in the shell."
 SETUP_LINES = 3  # of the set-up's output in the thread; it failed → its error carries more
 
 
@@ -131,6 +136,18 @@ def attached(session: Session) -> Document:
 def detached() -> Document:
     """The answer to `unwatch`."""
     return Document("This place shows no session any more.")
+
+
+def suggestions(
+    sessions: Sequence[Session], issues: Sequence[Issue], complaints: Sequence[str], offers: Sequence[Button]
+) -> Document:
+    """`start` alone."""
+    lines = [f"Which issue? For example: `/start {commands.REF} implement the login form`."]
+    if sessions:
+        lines += ["", "Last used:", *(f"- {session.key} {session.title}".rstrip() for session in sessions)]
+    if issues:
+        lines += ["", "Open issues:", *(f"- {issue.ref} {issue.title}" for issue in issues)]
+    return Document("\n".join([*lines, *complaints]), tuple(offers))
 
 
 # ── what the agent asks ────────────────────────────────────────────────────────────────────────
@@ -287,11 +304,21 @@ def archived(session: Session) -> Document:
     return Document(f"{session.key} is archived: its worktree is removed, `/continue {session.key} …` brings it back.")
 
 
-def full(project: Project, oldest: Session, limit: int, offers: Sequence[Button]) -> Document:
+def full(project: Project, oldest: Session, offers: Sequence[Button]) -> Document:
     """No room for one more session."""
-    text = f"{project.ref} has {limit} sessions, the limit of `sessions.max_per_project`."
+    text = f"{project.ref} has as many sessions as `sessions.max_per_project` allows."
     return Document(
         f"{text} {oldest.key}, unused since {oldest.updated:%Y-%m-%d}, is clean and can be archived.", tuple(offers)
+    )
+
+
+def lost(session: Session) -> NotFound:
+    """A prompt to a session that opencode no longer has."""
+    return NotFound(
+        f"opencode no longer has the session of {session.key}; worktree `{session.directory}` is untouched.",
+        f"`/fork {session.key.ref} …` makes another one."
+        if session.key.name
+        else f"`/start {session.key.ref} …` makes a new session on the same worktree.",
     )
 
 
@@ -308,6 +335,19 @@ def census(lines: Sequence[tuple[str, str]], offers: Sequence[Button]) -> Docume
     return Document("\n".join(f"{words[remedy]}: {text}" for remedy, text in lines), tuple(offers))
 
 
+def sent_file(name: str, size: int) -> Document:
+    """The answer to `send`."""
+    return Document(f"{name} ({file_size(size)}) is in the thread.")
+
+
+def file_size(size: int) -> str:
+    """`12 kB`."""
+    for unit, step in (("MB", 1024**2), ("kB", 1024)):
+        if size >= step:
+            return f"{size / step:.0f} {unit}"
+    return f"{size} bytes"
+
+
 def exported(session: Session, file: Path) -> Document:
     """The answer to `export`."""
     return Document(f"{session.key} is in `{file}`. On the other machine: `kugetsu import {file.name}`.")
@@ -317,3 +357,57 @@ def imported(session: Session) -> Document:
     """The answer to `import`."""
     where = f"worktree `{session.directory}`, branch `{session.branch}`"
     return Document(f"{session.key} is here: {where}. `/continue {session.key} …` goes on with it.")
+
+
+# ── index.json and sessions/*.json, edited by hand ─────────────────────────────────────────────
+
+
+def edit_untaken(edit: Edit, why: KugetsuError) -> str:
+    """Something in a file is not taken."""
+    match edit:
+        case FoundSession(file, key, agent_id):
+            what = f"{file}: `{agent_id}` for {key} is not taken. "
+        case FoundBase(file, _, agent_id):
+            what = f"{file}: `{agent_id}` as base session is not taken. "
+        case _:
+            what = f"{edit.file}: "
+    return f"{what}{why} {why.hint}".rstrip()
+
+
+def edits_held(edit: Edit, why: KugetsuError) -> str:
+    """Nobody can say whether the sessions named there exist."""
+    return (
+        f"{edit.file} names sessions that could not be looked up: {why} {why.hint}".rstrip()
+        + " The file stays as it is; the next start and `/prune` try again."
+    )
+
+
+def written_again(file: str, subject: SessionKey | ProjectRef | None, *, entry: bool) -> str:
+    """What kugetsu wrote was gone."""
+    what = f"{file}: the entry of {subject}" if entry else file
+    if isinstance(subject, SessionKey):
+        ending = f"; `/destroy {subject}` ends a session"
+    else:
+        ending = f"; `/destroy --base {subject}` ends a base session" if subject else ""
+    return f"{what} was missing and is written again{ending}."
+
+
+def adopted(session: Session) -> str:
+    """A session that a person, or an earlier kugetsu, had written down."""
+    where = f" on branch `{session.branch}`" if session.branch else ", a checkout that stays when it ends"
+    return f"{session.key} is taken up: opencode's session `{session.agent_id}` in {session.directory}{where}."
+
+
+def base_adopted(base: BaseSession) -> str:
+    """Likewise for a base."""
+    return f"The base session of {base.project} is opencode's `{base.agent_id}` now."
+
+
+def exchanged(session: Session, agent_id: str) -> str:
+    """A session got another one of opencode's."""
+    return f"{session.key} has opencode's session `{agent_id}` now, instead of `{session.agent_id}`."
+
+
+def retitled(key: SessionKey, title: str) -> str:
+    """A title was changed by hand."""
+    return f"{key} is called “{title}” now."

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from adapters.console import wire
 from core.model import LOCAL_PERSON, Button, Tokens
+from core.view import file_size
 
 Span = tuple[str, str]  # a style class of `terminal.STYLE` (empty: none) and text
 Line = tuple[Span, ...]
@@ -135,6 +136,11 @@ def decided(event: wire.Decided) -> Line:
     by = f" by {one_line(event.by)}" if event.by and event.by != LOCAL_PERSON else ""
     what = word.get(event.reply) or one_line(event.reply) or "withdrawn"
     return (("dim", f"  {what}{by}"),)
+
+
+def file(event: wire.File) -> Line:
+    """`📎 docs/report.pdf 12 kB  /where/it/is`."""
+    return (("strong", f"📎 {one_line(event.name)}"), ("dim", f" {file_size(event.size)}  {one_line(event.path, 500)}"))
 
 
 def finished(event: wire.Finished) -> list[Line]:

@@ -105,6 +105,10 @@ class ConsoleChat:
             if terminal.undecided and not terminal.watches(place.thread):
                 terminal.held.append(notice)
 
+    async def send_file(self, place: Place, file: Path, name: str) -> None:
+        """Where it is, to who watches the session: terminals are on this machine."""
+        self._broadcast(place.thread, [wire.File(place.thread, name, str(file), file.stat().st_size)])
+
     def live(self, place: Place, header: RunHeader) -> LiveMessage:
         """Streams: every state is sent as what it adds to the one before."""
         run = self._runs.get(header.run.id)  # there already when the place was detached and attached again

@@ -50,6 +50,8 @@ class Transcript:
                 return [*self._break(), render.decided(event)]
             case wire.Notice():
                 return [*self._break(), *render.markdown(event.text), *render.choices(event.buttons)]
+            case wire.File():
+                return [*self._break(), render.file(event)]
             case wire.Finished():
                 lines = [*self._break(), *render.finished(event)]
                 self._begin()

@@ -197,6 +197,15 @@ class Notice(msgspec.Struct, frozen=True, tag_field="type", tag="notice"):
     buttons: tuple[Button, ...] = ()
 
 
+class File(msgspec.Struct, frozen=True, tag_field="type", tag="file"):
+    """A file of the worktree that was put into the thread. `size` in bytes."""
+
+    thread: str
+    name: str
+    path: str
+    size: int
+
+
 class Finished(msgspec.Struct, frozen=True, tag_field="type", tag="finished"):
     """A run's last event. `duration` in seconds, `cost` in USD."""
 
@@ -219,7 +228,7 @@ class Finished(msgspec.Struct, frozen=True, tag_field="type", tag="finished"):
 
 RunEvent = Started | Text | Reasoning | Tool | Plan | Retry
 Asking = Permission | Questions
-Event = RunEvent | Asking | Decided | Notice | Finished
+Event = RunEvent | Asking | Decided | Notice | File | Finished
 Response = Welcome | Reply | Event
 
 _encoder = msgspec.json.Encoder()

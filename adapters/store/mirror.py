@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from adapters.store.files import replace_file, sync_folder
-from adapters.store.mirrored import Mirrored, Shown
+from adapters.store.files import MAX_FOREIGN_BYTES, Unreadable, read_file, replace_file, sync_folder
+from adapters.store.mirrored import Mirrored, Shown, Written
 from adapters.store.translate import translate
 from core.errors import StoreError
 from core.model import Place, Session
@@ -24,8 +25,8 @@ class Mirror:
     """Keeps the files in step with the database.
 
     `changed` is what the store calls; `run` is the background task; `flush` is for shutdown. What goes wrong is told to
-    `problem` once, tried again at the next change, and never raised. A file that this database's mirror did not write
-    is not lost: before ours takes its name it is kept beside, as `<name>.corrupt-<time>` or `<name>.kept-<time>`.
+    `problem` once, tried again at the next change, and never raised. What somebody else wrote into a file is not lost:
+    before ours takes its name it is kept beside, as `<name>.corrupt-<time>` or `<name>.kept-<time>`.
     """
 
     def __init__(self, state_dir: Path, store: Mirrored, clock: Clock, problem: Callable[[str], None]) -> None:
@@ -37,14 +38,31 @@ class Mirror:
         self._wake = asyncio.Event()
         self._wake.set()
         self._turn = asyncio.Lock()
-        self._checked = False
+        self._written: dict[str, Written] | None = None  # as the database has it; None: to be read, the folder checked
         self._known: dict[str, bytes] = {}  # what is on disk, by name below state_dir
+        self._held: frozenset[str] = frozenset()
         self._told = ""
 
     def changed(self) -> None:
         """Something the files show is different now. Cheap; to be called on the event loop."""
         self._behind = True
         self._wake.set()
+
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """No file is written inside."""
+        async with self._turn:
+            yield
+
+    def look_again(self, held: Collection[str] = ()) -> None:
+        """Believe nothing about the disk any more; leave the files in `held` alone until the next call.
+
+        To be called inside `still`.
+        """
+        self._written = None
+        self._known.clear()
+        self._held = frozenset(held)
+        self.changed()
 
     async def run(self) -> None:
         """Write whenever something changed, until cancelled. The first pass is made at once."""
@@ -70,15 +88,28 @@ class Mirror:
     async def _pass(self) -> None:
         self._behind = False
         try:
+            if self._written is None:
+                written = await self._store.written()
+                for told in await asyncio.to_thread(self._keep_corrupt):
+                    self._problem(told)
+                self._written = written
             shown = await self._store.shown()
-            contents = await asyncio.to_thread(lambda: dict(_contents(shown)))
-            for told in await asyncio.to_thread(self._make_room, contents, shown.ours):
+            contents = {name: content for name, content in _contents(shown) if name not in self._held}
+            for told in await asyncio.to_thread(self._make_room, contents, self._written):
                 self._problem(told)
             # Noted first: a file is never ours without the database knowing it.
-            await self._store.own_files(contents.keys() - shown.ours)
-            stale = shown.ours - contents.keys()
+            notes = {
+                name: Written(content, self._known.get(name))
+                for name, content in contents.items()
+                if not (self._known.get(name) == content == _content(self._written.get(name)))
+            }
+            await self._store.own_files(notes)
+            self._written |= notes
+            stale = self._written.keys() - contents.keys() - self._held
             await asyncio.to_thread(self._write, contents, stale)
             await self._store.disown_files(stale)
+            for name in stale:
+                del self._written[name]
         except StoreError as error:
             self._behind = True
             told = f"{error}. {error.hint}"
@@ -88,26 +119,44 @@ class Mirror:
         else:
             self._told = ""
 
-    def _make_room(self, contents: dict[str, bytes], ours: frozenset[str]) -> list[str]:
-        """Put what is not ours to overwrite aside; what people are to be told about it."""
+    def _keep_corrupt(self) -> list[str]:
+        """Put what is not even JSON aside; what people are to be told about it."""
         told = []
         with translate(self._root / INDEX):
             (self._root / FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not self._checked:
-                for path in (self._root / INDEX, *sorted((self._root / FOLDER).glob("*.json"))):
-                    if path.is_file() and not _is_json(path.read_bytes()):
-                        kept = self._set_aside(path, "corrupt")
-                        told.append(f"{path} is not valid JSON: it is kept as {kept.name} and written anew")
-                self._checked = True
-            for name, content in contents.items():
-                path = self._root / name
-                if name not in self._known and path.is_file():
-                    self._known[name] = path.read_bytes()
-                    if name not in ours and self._known[name] != content:
-                        del self._known[name]
-                        kept = self._set_aside(path, "kept")
-                        told.append(f"{path} is not from this database: it is kept as {kept.name} and written anew")
+            names = (INDEX, *sorted(f"{FOLDER}/{path.name}" for path in (self._root / FOLDER).glob("*.json")))
+            for name in names:
+                content = None if name in self._held else self._read(name)
+                if isinstance(content, bytes) and not _is_json(content):
+                    kept = self._set_aside(self._root / name, "corrupt")
+                    told.append(f"{self._root / name} is not valid JSON: it is kept as {kept.name} and written anew")
         return told
+
+    def _make_room(self, contents: dict[str, bytes], written: dict[str, Written]) -> list[str]:
+        """Put what is not ours to overwrite aside; what people are to be told about it."""
+        told = []
+        with translate(self._root / INDEX):
+            for name, content in contents.items():
+                if self._known.get(name) == content:
+                    continue
+                ours = written.get(name)
+                found = self._read(name, len(content), len(_content(ours) or b""))
+                known = self._known.pop(name, None)
+                if found is None:
+                    continue
+                if isinstance(found, bytes) and (found in {content, known} or (ours and ours.is_ours(found))):
+                    self._known[name] = found
+                    continue
+                kept = self._set_aside(self._root / name, "kept")
+                whose = "was changed by hand" if ours else "is not from this database"
+                told.append(f"{self._root / name} {whose}: it is kept as {kept.name} and written anew")
+        return told
+
+    def _read(self, name: str, *sizes: int) -> bytes | Unreadable | None:
+        try:
+            return read_file(self._root / name, max((MAX_FOREIGN_BYTES, *sizes)))
+        except Unreadable as problem:
+            return problem
 
     def _set_aside(self, path: Path, why: str) -> Path:
         name = f"{path.name}.{why}-{self._clock.now():%Y%m%dT%H%M%SZ}"
@@ -120,7 +169,7 @@ class Mirror:
         sync_folder(path.parent)
         return kept
 
-    def _write(self, contents: dict[str, bytes], stale: frozenset[str]) -> None:
+    def _write(self, contents: dict[str, bytes], stale: Collection[str]) -> None:
         for name, content in contents.items():
             if self._known.get(name) != content:
                 with translate(self._root / name):
@@ -131,6 +180,10 @@ class Mirror:
                 (self._root / name).unlink(missing_ok=True)
                 sync_folder((self._root / name).parent)
             self._known.pop(name, None)
+
+
+def _content(written: Written | None) -> bytes | None:
+    return None if written is None else written.content
 
 
 def _is_json(content: bytes) -> bool:

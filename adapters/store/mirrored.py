@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select
@@ -15,12 +15,23 @@ from core.model import BaseSession, Place, Session
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """What the mirror put into one of its files. `before` is there instead if the process died over it."""
+
+    content: bytes | None  # None: not known
+    before: bytes | None = None
+
+    def is_ours(self, content: bytes) -> bool:
+        """Whether the file has `content` from us and not from a person."""
+        return self.content is None or content in {self.content, self.before}
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
-    """Everything the mirror's files are made of, and the names of those it has written."""
+    """Everything the mirror's files are made of."""
 
     bases: tuple[BaseSession, ...]
     sessions: tuple[tuple[Session, tuple[Place, ...]], ...]  # oldest first; places in the order they were attached
-    ours: frozenset[str]
 
 
 class Mirrored(Part):
@@ -36,14 +47,21 @@ class Mirrored(Part):
         return Shown(
             bases=tuple(base_from(row) for row in db.execute(select(bases).order_by(bases.c.key))),
             sessions=tuple((session_from(row), tuple(at.get(row.key, ()))) for row in rows),
-            ours=frozenset(db.execute(select(mirror_files.c.name)).scalars()),
         )
 
+    @reads
+    def written(self, db: Connection) -> dict[str, Written]:
+        """The mirror's files by their names below state_dir."""
+        return {row.name: Written(row.content, row.before) for row in db.execute(select(mirror_files))}
+
     @writes
-    def own_files(self, db: Connection, names: Collection[str]) -> None:
-        """Note, before they are written, that these files below state_dir are the mirror's."""
-        if names:
-            db.execute(insert(mirror_files).on_conflict_do_nothing(), [{"name": name} for name in names])
+    def own_files(self, db: Connection, files: Mapping[str, Written]) -> None:
+        """Note, before they are written, that these files are the mirror's and what is going to be in them."""
+        if files:
+            rows = [{"name": name, "content": file.content, "before": file.before} for name, file in files.items()]
+            own = insert(mirror_files)
+            values = {"content": own.excluded.content, "before": own.excluded.before}
+            db.execute(own.on_conflict_do_update(index_elements=["name"], set_=values), rows)
 
     @writes
     def disown_files(self, db: Connection, names: Collection[str]) -> None:

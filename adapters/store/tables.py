@@ -12,6 +12,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -19,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA = "0001"  # the newest revision below migrations/versions: what a new database is made with
+SCHEMA = "0002"  # the newest revision below migrations/versions: what a new database is made with
 
 
 class Moment(TypeDecorator[datetime]):
@@ -279,4 +280,8 @@ mirror_files = Table(
     # Names below state_dir that the mirror has written: it overwrites and removes nothing else. A new database knows
     # none, so the list of sessions a damaged one left behind survives it.
     Column("name", Text, primary_key=True),
+    # What is in the file, or, if the process died while writing it, in `before`: everything else was written by a
+    # person. Null where schema 0001 did not note it.
+    Column("content", LargeBinary),
+    Column("before", LargeBinary),
 )

@@ -155,7 +155,7 @@ async def test_a_failing_setup_is_told_and_continued_by_retry(machine: Machine) 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["start"], 2, "REF"),
+        (["start"], 2, "Which issue"),
         (["start", "kugetsu#1", "x"], 2, "github.com/shoko/kugetsu#14"),
         (["start", f"{PROJECT}#0", "x"], 2, "issue number"),
         (["start", f"{PROJECT}#99999999999", "x"], 2, "2147483647"),

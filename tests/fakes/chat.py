@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from core.model import Document, Place, Session
@@ -57,6 +58,9 @@ class FakeChat:
 
     async def send(self, place: Place, document: Document) -> None:
         await self.call("send", place, document)
+
+    async def send_file(self, place: Place, file: Path, name: str) -> None:
+        await self.call("send_file", place, name)
 
     def live(self, place: Place, header: RunHeader) -> FakeLive:
         self._maybe_fail("live")

@@ -15,8 +15,11 @@ from core.access import Roster
 from core.asks import Asks
 from core.audience import Audience
 from core.bases import Bases
-from core.conduct import Conductor, Limits
+from core.callers import Callers
+from core.conduct import Conductor
+from core.ending import Ending, Keeping
 from core.intake import Reception
+from core.issues import Issues
 from core.journal import Journal
 from core.mailbox import Mailboxes
 from core.model import (
@@ -33,8 +36,10 @@ from core.model import (
     SessionKey,
 )
 from core.offers import Offers
+from core.overview import Overview
 from core.ports import Ask, Press, Reply, RunReport
 from core.projects import Projects
+from core.prompts import Prompts
 from core.recovery import Recovery
 from core.run import Choices, Runs
 from core.sessions import Sessions
@@ -170,24 +175,37 @@ class World:
         self.mailboxes = Mailboxes(self.runs.next, self._complain)
         offers = Offers()
         roster = Roster(admins=frozenset({ANN.id}), drivers=frozenset({BOB.id}), viewers=frozenset({VIEWER.id}))
-        self.conductor = Conductor(
+        callers = Callers(self.store, self.projects, self.sessions, roster, outside.default_instance)
+        prompts = Prompts(self.store, self.mailboxes, self.audience, outside.queue_depth, self.debugged.append)
+        self.ending = Ending(self.store, agent, workspace, self.projects, clock, Keeping())
+        issues = Issues(self.store, self.projects, lambda _project: None, self._complain)
+        conductor = Conductor(
+            self.store,
+            self.projects,
+            self.sessions,
+            self.runs,
+            self.ending,
+            issues,
+            callers,
+            prompts,
+            self.audience,
+            offers,
+        )
+        overview = Overview(
             self.store,
             workspace,
             self.projects,
-            self.sessions,
             self.bases,
-            self.runs,
-            self.mailboxes,
+            callers,
+            prompts,
             self.audience,
             clock,
-            roster,
-            Limits(outside.queue_depth),
-            outside.default_instance,
             self._doctor,
-            self.debugged.append,
-            offers,
         )
-        self.reception = Reception(self.store, self.conductor, self.asks, offers, clock, self._complain)
+        handlers = {**conductor.commands, **overview.commands}
+        self.reception = Reception(
+            self.store, callers, handlers, conductor.say, self.asks, offers, clock, self._complain
+        )
         self.recovery = Recovery(self.store, self.audience, clock)
 
     @property

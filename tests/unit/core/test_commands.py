@@ -147,7 +147,7 @@ def test_a_huge_wrong_command_is_refused_in_no_time() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["/start", "/start #14", "/watch", "/stop now please", "/list all", "/fork --nmae x", "/fork --name", "/fork --at"],
+    ["/new", "/import", "/watch", "/stop now please", "/list all", "/fork --nmae x", "/fork --name", "/fork --at"],
 )
 def test_what_is_missing_or_too_much_is_said_with_an_example(text: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -84,6 +84,19 @@ def test_an_older_database_is_migrated_when_opened(made: Path) -> None:
     assert run(made, "SELECT count(*) FROM sessions") == [(0,)]
 
 
+def test_a_database_of_schema_0001_keeps_the_names_of_the_mirrors_files(path: Path, tmp_path: Path) -> None:
+    prepare(path)
+    new = tmp_path / "new.db"
+    prepare(new)
+    run(path, "DROP TABLE mirror_files")
+    run(path, "CREATE TABLE mirror_files (name TEXT NOT NULL, PRIMARY KEY (name))")
+    run(path, "INSERT INTO mirror_files VALUES ('index.json')")
+    run(path, "UPDATE alembic_version SET version_num = '0001'")
+    prepare(path)
+    assert run(path, "SELECT * FROM mirror_files") == [("index.json", None, None)]
+    assert definitions(path) == definitions(new)
+
+
 def test_a_migration_that_fails_leaves_the_database_as_it_was(made: Path) -> None:
     run(made, "DELETE FROM alembic_version")
     run(made, "DROP TABLE audit")  # made first by the migration; the table after it is there already

@@ -1,0 +1,78 @@
+"""Who said something, where they stand, and which session or project they mean by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core import commands, refs
+from core.access import Role, Roster
+from core.commands import Command
+from core.errors import NotFound, UsageError
+from core.model import Inbound, Person, Project, Session
+from core.ports import Store
+from core.projects import Projects
+from core.refs import RefContext
+from core.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who said something where, and what is understood from that."""
+
+    inbound: Inbound
+    role: Role
+    here: Session | None  # the place's session, or that of the worktree a terminal stands in
+    context: RefContext
+
+
+class Callers:
+    """Understands what people leave out."""
+
+    def __init__(
+        self, store: Store, projects: Projects, sessions: Sessions, roster: Roster, default_instance: str
+    ) -> None:
+        self._store = store
+        self._projects = projects
+        self._sessions = sessions
+        self._roster = roster
+        self._default_instance = default_instance
+
+    async def of(self, inbound: Inbound) -> Caller:
+        """What is known about who wrote this, and where they stand."""
+        key = await self._store.session_at(inbound.place)
+        here = await self._store.session(key) if key else await self._sessions.at_directory(inbound.directory)
+        project = here.key.ref.project if here else None
+        if project is None:
+            found = await self._projects.at(inbound.directory)
+            project = found.ref if found else None
+        return Caller(inbound, self.role(inbound.person), here, RefContext(self._default_instance, project))
+
+    def role(self, person: Person) -> Role:
+        """What the roster says."""
+        return self._roster.role(person.id)
+
+    async def meant(self, command: Command, caller: Caller) -> Session:
+        """The session a command is about: its ref's, else the one shown here. Raises NotFound, UsageError."""
+        if command.ref is None:
+            if caller.here is None:
+                raise UsageError(
+                    f"`{command.spec.name}` needs to know the issue: no session is shown here.",
+                    f"For example: `/{command.spec.name} {commands.REF}`.",
+                )
+            return caller.here
+        session = await self._store.session(command.ref)
+        if session is None:
+            raise NotFound(f"{command.ref} has no session.", f"`/start {command.ref.ref} …` makes one; see `/list`.")
+        return session
+
+    async def project_meant(self, text: str, caller: Caller) -> Project:
+        """The project named, else the one stood in, else the only one. Raises NotFound, UsageError, RefError."""
+        if text.strip():
+            return await self._projects.get(refs.parse_project(text.strip(), self._default_instance))
+        if caller.context.project:
+            return await self._projects.get(caller.context.project)
+        projects = await self._projects.all()
+        if len(projects) == 1:
+            return projects[0]
+        known = ", ".join(f"`{project.ref}`" for project in projects) or "none yet"
+        raise UsageError(f"Which project? Known: {known}.", "For example: `/init github.com/shoko/kugetsu`.")

@@ -1,0 +1,89 @@
+"""Accepting prompts: from here on a prompt is on disk and will be answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from core import view
+from core.audience import Audience
+from core.callers import Caller
+from core.errors import QueueFull, UsageError
+from core.mailbox import Mailboxes
+from core.model import Document, Place, Run, RunState, Session, SessionState
+from core.ports import Reply, Store
+
+MAX_PROMPT_BYTES = 2 * 1024 * 1024  # above what any model's context holds; a message's size must not hurt the store
+
+DebugLog = Callable[[str], None]  # switches the debug log of a session's slug on
+
+
+class Prompts:
+    """The queue's way in."""
+
+    def __init__(
+        self, store: Store, mailboxes: Mailboxes, audience: Audience, queue_depth: int, debug_log: DebugLog
+    ) -> None:
+        self._store = store
+        self._mailboxes = mailboxes
+        self._audience = audience
+        self._queue_depth = queue_depth
+        self._debug_log = debug_log
+        self._queueing = asyncio.Lock()  # a place in the queue is counted and taken in one go
+
+    async def show(self, caller: Caller, session: Session) -> Place:
+        """Where the session is to be shown for this caller; attached from now on."""
+        place = await self._audience.open_thread(caller.inbound.place, session)
+        await self._audience.attach(place, session.key)
+        return place
+
+    async def accept(
+        self,
+        session: Session,
+        text: str,
+        caller: Caller,
+        place: Place | None = None,
+        receipt: Document | None = None,
+        *,
+        once: bool = False,
+    ) -> Reply:
+        """Queue a prompt. `once`: a repeated start adds no second. Raises UsageError, NotFound (gone), QueueFull."""
+        text = checked(text)
+        if session.state is SessionState.GONE:
+            raise view.lost(session)
+        async with self._queueing:
+            waiting = await self._store.unfinished_runs(session.key)
+            run = next((run for run in waiting if once and run.prompt == text), None)
+            if run is None:
+                self._refuse_full(session, waiting)
+                asked_in = place or caller.inbound.place
+                run = await self._store.add_run(session.key, text, caller.inbound.person.id, asked_in)
+        if caller.inbound.debug:
+            self._debug_log(session.slug)
+        self._mailboxes.wake(session.key)
+        position = len(waiting) if run not in waiting else 0
+        document = receipt or Document("")
+        return Reply(view.queued(position, run) if position else document, place=place, run=run.id)
+
+    def _refuse_full(self, session: Session, waiting: list[Run]) -> None:
+        queued = sum(run.state is RunState.QUEUED for run in waiting)
+        if queued >= self._queue_depth:
+            raise QueueFull(
+                f"{queued} prompts wait in {session.key.tag} already, the limit of `runs.queue_depth`.",
+                "Wait for one to end, or `/stop` the run under way.",
+            )
+
+
+def checked(text: str) -> str:
+    """A prompt as it goes to the agent. Raises UsageError when it is empty, too large or has NUL characters."""
+    if not text.strip():
+        raise UsageError("The message is empty.", "Say what to do.")
+    if "\0" in text:
+        raise UsageError("The message contains a NUL character.", "Send it as plain text.")
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_PROMPT_BYTES:
+        raise UsageError(
+            f"The message has {size / 1024**2:.1f} MB; {MAX_PROMPT_BYTES // 1024**2} MB are the limit.",
+            "Put it into a file of the worktree and name the file.",
+        )
+    return text.strip()
