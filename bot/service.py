@@ -12,6 +12,7 @@ import structlog
 from bot.lock import StateLock
 from bot.wiring import Parts
 from core.errors import KugetsuError
+from core.model import Session
 
 SOCKET = "kugetsu.sock"
 DAY = 24 * 3600.0  # seconds
@@ -68,11 +69,19 @@ class Service:
             try:
                 for finding in await self.parts.census.settle(remove=False):
                     log.warning("found while comparing with opencode and git", what=finding.text)
-                for session in await self.parts.ending.archive_old():
-                    log.info("archived", session=str(session.key))
+                for session in await self.parts.ending.unused():
+                    await self._archive(session)
             except KugetsuError as error:
                 log.warning("could not look after the sessions; trying again tomorrow", error=str(error))
             await asyncio.sleep(DAY)
+
+    async def _archive(self, session: Session) -> None:
+        try:
+            if not await self.parts.ending.stake(session):
+                await self.parts.ending.archive(session)
+                log.info("archived, unused for long", session=str(session.key))
+        except KugetsuError as error:  # one that cannot be archived must not keep the others from it
+            log.warning("could not be archived", session=str(session.key), error=str(error))
 
     async def quiet(self) -> None:
         """Wait until no session has anything to do: others may have joined a single command's process."""

@@ -117,15 +117,16 @@ class Ending:
             "Commit and push, or `/destroy` one.",
         )
 
-    async def archive_old(self) -> list[Session]:
-        """Archive what was not used for `sessions.archive_after` and has nothing at stake."""
-        archived = []
-        for session in await self._store.sessions():
-            idle = self._clock.now() - session.updated > self._keeping.archive_after
-            settled = session.state not in {*_AT_WORK, SessionState.ARCHIVED, SessionState.NEW}
-            if idle and settled and session.branch and not await self.stake(session):
-                archived.append(await self.archive(session))
-        return archived
+    async def unused(self) -> list[Session]:
+        """What was not used for `sessions.archive_after`, is at rest and has a worktree to archive."""
+        now = self._clock.now()
+        return [
+            session
+            for session in await self._store.sessions()
+            if now - session.updated > self._keeping.archive_after
+            and session.branch
+            and session.state not in {*_AT_WORK, SessionState.ARCHIVED, SessionState.NEW}
+        ]
 
     async def _intent(self, key: SessionKey, data: dict[str, bool]) -> Operation:
         for operation in await self._store.open_operations():

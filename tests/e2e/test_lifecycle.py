@@ -7,14 +7,18 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from tests.e2e.harness import PROJECT, REF, Machine, git, make_machine
+from tests.e2e.harness import PROJECT, REF, Machine, git, make_machine, until
 from tests.simulators.model import ScriptedModel
 
 
-async def working(machine: Machine, text: str = "write") -> None:
+async def working(machine: Machine) -> None:
     """A session with one uncommitted file."""
-    machine.model.on(text).call("bash", {"command": "echo work > new.txt", "description": "w"}).then_say("done")
-    await machine.ok("start", REF, f"{text} it")
+    await working_at(machine, REF)
+
+
+async def working_at(machine: Machine, ref: str) -> None:
+    machine.model.on("write").call("bash", {"command": "echo work > new.txt", "description": "w"}).then_say("done")
+    await machine.ok("start", ref, "write it")
 
 
 async def test_destroy_asks_first_and_refuses_to_lose_work(machine: Machine) -> None:
@@ -77,6 +81,16 @@ async def test_archive_and_back(machine: Machine) -> None:
     machine.model.on("back").say("here")
     assert (await machine.ok("continue", REF, "back again", "--json")).finished["text"] == "here"
     assert (machine.worktree / "new.txt").read_text() == "work\n"
+
+
+async def test_what_is_unused_for_long_is_archived_by_the_bot(machine: Machine) -> None:
+    await machine.ok("start", REF, "go")
+    await working_at(machine, f"{PROJECT}#15")
+    machine.write(sessions={"archive_after": 0.1})
+    async with machine.bot():
+        await until(lambda: not machine.worktree.exists(), "the clean one is archived")
+    states = {entry["ref"]: entry["state"] for entry in (await machine.ok("list", "--json")).json}
+    assert states == {REF: "archived", f"{PROJECT}#15": "idle"}
 
 
 async def test_the_maximum_offers_the_oldest_clean_one(machine: Machine) -> None:
