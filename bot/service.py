@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -44,6 +45,9 @@ class Service:
             self._background.append(asyncio.create_task(self.parts.mirror.run(), name="mirror"))
             await self.parts.console.start(self.socket, self.parts.reception)
             await self.parts.recovery.deliver()
+            # What is there now stays until the end: looking through it again and again costs pauses of 40–60 ms.
+            gc.collect()
+            gc.freeze()
         except BaseException:
             await self._close()
             raise

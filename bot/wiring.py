@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -62,6 +62,8 @@ class Surroundings:
     demo: Project | None = None
     agent_env: dict[str, str] | None = None  # replaces the user's environment for opencode
     fault: Callable[[str], None] = lambda _point: None
+    chats: Mapping[str, ChatPort] = field(default_factory=dict)  # besides the configured ones
+    workspace: Workspace | None = None  # in place of git
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
     opencode = opencode_settings(settings, surroundings.agent_env, redactor)
     agent = OpencodeServer(opencode, clock, log.warning, logs.trace)
     public_env = {name: value for name, value in os.environ.items() if name not in opencode.hidden_env}
-    workspace = GitWorkspace(public_env, log.warning)
+    workspace = surroundings.workspace or GitWorkspace(public_env, log.warning)
     configured = (*settings.known_projects(), *filter(None, [surroundings.demo]))
     projects = Projects({project.ref.key: project for project in configured}, store)
     console = ConsoleChat(
@@ -113,7 +115,7 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
         refs=lambda: _refs(store),
         demo=surroundings.demo is not None,
     )
-    chats: dict[str, ChatPort] = {CONSOLE: console}
+    chats: dict[str, ChatPort] = {CONSOLE: console, **surroundings.chats}
     journal = Journal(store, clock, complain)
     audience = Audience(store, chats, journal, clock, complain)
     asks = Asks(store, agent, audience, clock, settings.runs.question_timeout)

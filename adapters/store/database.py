@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import URL, Connection, CursorResult, NullPool, event
+from sqlalchemy import URL, Connection, CursorResult, Engine, NullPool, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from adapters.store.translate import translate
@@ -30,21 +30,21 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._engine: AsyncEngine | None = None
+        self._engine: Engine | None = None
         self._writer: _Line | None = None
         self._reader: _Line | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
         """Connect to the file, which is there and sound."""
-        self._engine = create_async_engine(
-            URL.create("sqlite+aiosqlite", database=str(self._path)),
+        self._engine = create_engine(
+            URL.create("sqlite", database=str(self._path)),
             poolclass=NullPool,
             hide_parameters=True,  # prompts and answers do not belong in logs
             # The first write of a transaction takes the write lock at once: upgrading later could fail.
             connect_args={"timeout": BUSY_SECONDS, "isolation_level": "IMMEDIATE"},
         )
-        event.listen(self._engine.sync_engine, "connect", _set_up)
+        event.listen(self._engine, "connect", _set_up)
         self._writer = _Line(self._engine)
         # Without transactions each SELECT sees what is committed at that moment.
         self._reader = _Line(self._engine.execution_options(isolation_level="AUTOCOMMIT"))
@@ -62,7 +62,7 @@ class Database:
                 if line is not None:
                     await line.close()
             if self._engine is not None:
-                await self._engine.dispose()
+                self._engine.dispose()
                 self._engine = None
 
     async def write(self, work: Callable[[Connection], T], after: Callable[[], None] | None = None) -> T:
@@ -97,37 +97,52 @@ class Database:
 
 
 class _Line:
-    """One connection, for one caller at a time, made anew after it failed."""
+    """One connection in a thread of its own, for one caller at a time, made anew after it failed.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    A transaction is one trip to the thread and back. A driver that makes the trip for every statement, row and commit
+    takes several times as long: these trips are most of what a message waits for on its way to its prompt.
+    """
+
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._connection: AsyncConnection | None = None
-        self._turn = asyncio.Lock()
+        self._connection: Connection | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
 
-    async def connect(self) -> AsyncConnection:
-        if self._connection is None:
-            self._connection = await self._engine.connect()
-        return self._connection
+    async def connect(self) -> None:
+        await self._in_thread(self._connected)
 
     async def use(self, work: Callable[[Connection], T]) -> T:
-        async with self._turn:
-            connection = await self.connect()
-            try:
-                return await connection.run_sync(work)
-            except IntegrityError:
-                raise  # an answer, not a failure
-            except (DBAPIError, asyncio.CancelledError):
-                # After a full disk or an I/O error SQLite may have rolled back by itself, or be unable to.
-                self._connection = None
-                await connection.invalidate()
-                await connection.close()
-                raise
+        return await self._in_thread(lambda: self._use(work))
 
     async def close(self) -> None:
-        async with self._turn:
-            if self._connection is not None:
-                await self._connection.close()
-                self._connection = None
+        await self._in_thread(self._disconnect)
+        self._thread.shutdown(wait=False)
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def _use(self, work: Callable[[Connection], T]) -> T:
+        connection = self._connected()
+        try:
+            return work(connection)
+        except IntegrityError:
+            raise  # an answer, not a failure
+        except DBAPIError:
+            # After a full disk or an I/O error SQLite may have rolled back by itself, or be unable to.
+            self._connection = None
+            connection.invalidate()
+            connection.close()
+            raise
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def _set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -107,9 +107,9 @@ async def test_a_cancelled_call_is_whole_and_the_next_ones_work(store: SqlStore)
         call = asyncio.create_task(store.add_run(KEY, "go", ANNA, HERE))
         for _ in range(delay):
             await asyncio.sleep(0)
-        call.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await call
+        if call.cancel():  # False: it was through by then
+            with pytest.raises(asyncio.CancelledError):
+                await call
         added = await store.add_run(KEY, "next", ANNA, HERE)
         assert added.number in {before + 1, before + 2}
     assert [run.number for run in await store.runs(KEY)] == list(range(1, added.number + 1))

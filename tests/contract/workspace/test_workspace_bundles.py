@@ -21,10 +21,13 @@ def file(tmp_path):
 
 
 @pytest.fixture
-def other(repo, tmp_path):
-    """Another machine's checkout, cloned before anything was done."""
-    repo.git("clone", "-q", "--no-local", ".", str(tmp_path / "other"))
-    return repo.at(tmp_path / "other")
+def other(repo, template, tmp_path):
+    """Another machine's checkout, cloned before anything was done: by hand, git takes longer for it."""
+    there = repo.at(shutil.copytree(template, tmp_path / "other"))
+    with (there.path / ".git" / "config").open("a") as config:
+        config.write(f'[remote "origin"]\n\turl = {repo.path}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n')
+    there.write(".git/refs/remotes/origin/main", (template / ".git/refs/heads/main").read_text())
+    return there
 
 
 @pytest.fixture
