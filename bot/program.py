@@ -108,6 +108,8 @@ class Program:
         async with AsyncExitStack() as stack:
             if sys.stdin.isatty() and sys.stdout.isatty():
                 self._log_aside(stack)
+            elif self.surroundings.demo:  # through a pipe a chat is quiet, but nobody should miss that this is no agent
+                print(*self._banner(), sep="\n", flush=True)
             program = await self._with_demo_model(stack) if self.surroundings.demo else self
             service, socket = await stack.enter_async_context(program.bot())
             first: list[str] = []

@@ -195,7 +195,9 @@ async def test_the_demo_answers_without_any_configuration(machine: Machine) -> N
     lines = "/start local/demo#1 add a greeting\nshow me the readme\n"
     result = await machine.run("chat", "--demo", config=False, stdin=lines, env=env | {"PATH": demo_path(machine)})
     assert result.code == 0, result
-    assert "demo" in result.out.lower()
+    assert result.out.startswith("This is a demo")
+    assert "Hallo" in result.out
+    assert not (machine.home.root / ".local" / "share" / "opencode").exists()  # nothing of the user's is touched
 
 
 def demo_path(machine: Machine) -> str:
