@@ -292,7 +292,7 @@ class Runs:
             state=run_state,
             ended=self._clock.now(),
             text=progress.text,
-            error=progress.error,
+            error=progress.error or (view.STOPPED if run_state is RunState.STOPPED else ""),
             error_code=progress.error_code,
             model=progress.model,
             cost=progress.cost,

@@ -30,6 +30,7 @@ BASE_READS_ONLY = "This session only reads: it is the base that every issue's se
 CUT_CODE = "cut"
 CUT = "kugetsu or opencode ended while this was being worked on."
 FOR_THE_AGENT = "To show people a file of your worktree (a report, a picture), run `kugetsu send PATH` in the shell."
+STOPPED = "Stopped. What was done is kept."
 SETUP_LINES = 3  # of the set-up's output in the thread; it failed → its error carries more
 
 
