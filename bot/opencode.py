@@ -36,7 +36,8 @@ def opencode_settings(
     return OpencodeServerSettings(
         state_file=settings.state_dir / STATE_FILE,
         command=chosen.command,
-        candidates=(BESIDE,),
+        # Another one than the one that was named would be a surprise.
+        candidates=(BESIDE,) if chosen.command == "opencode" else (),
         url=chosen.url,
         password=password,
         env=environ | {"PATH": f"{_tools(settings.state_dir)}{os.pathsep}{environ.get('PATH', os.environ['PATH'])}"},
