@@ -26,7 +26,7 @@ def settings(state_dir: Path, url: str, project: Path, runs: int) -> Settings:
             "opencode": {"url": url},
             "projects": {PROJECT: {"path": str(project)}},
             "runs": {"max_concurrent": runs},
-            "sessions": {"max_per_project": runs + 1},
+            "sessions": {"max_per_project": 1_000},
         }
     )
 
