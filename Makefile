@@ -30,5 +30,5 @@ bench:
 	@KUGETSU_TEST_OPENCODE="$$PWD/node_modules/.bin/opencode" .venv/bin/python -m benchmarks
 
 clean:
-	rm -rf .venv node_modules tests/node_modules build ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv node_modules tests/node_modules tests/opencode-1.3/node_modules build ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -49,14 +49,21 @@ opencode_supported() {
     esac
 }
 
-# Install what tests run beside opencode, from tests/package.json.
-install_test_servers() (
-    mark=tests/node_modules/.kugetsu
-    wanted=$(fingerprint tests/package.json tests/package-lock.json)
-    [ "$(cat $mark 2>/dev/null)" = "$wanted" ] && exit 0
-    say "tests: installing the GitHub emulator …"
-    npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error --prefix tests >/dev/null
-    say "$wanted" >$mark
+# Install what tests run beside the pinned opencode: from tests/package.json, and the oldest opencode that is driven.
+install_test_servers() {
+    install_from_lock tests "tests: installing the GitHub emulator …"
+    # Without its install script: the launcher finds the binary of this machine by itself.
+    install_from_lock tests/opencode-1.3 "tests: installing the oldest opencode that is driven …"
+}
+
+# Install what the package-lock.json in $1 pins, saying $2, unless that was done.
+install_from_lock() (
+    mark=$1/node_modules/.kugetsu
+    wanted=$(fingerprint "$1/package.json" "$1/package-lock.json")
+    [ "$(cat "$mark" 2>/dev/null)" = "$wanted" ] && exit 0
+    say "$2"
+    npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error --prefix "$1" >/dev/null
+    say "$wanted" >"$mark"
 )
 
 # Install the pinned opencode into $1/node_modules, from the package.json and package-lock.json in $1.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import string
+from datetime import UTC, datetime
 
 from core.model import MessageId
 from core.ports import Clock
@@ -11,6 +12,8 @@ from core.ports import Clock
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM_CHARACTERS = 14
 _PER_MILLISECOND = 4096
+_WRAPS = 2**48 // _PER_MILLISECOND  # milliseconds
+_AHEAD = 86_400_000  # milliseconds; a clock set back since then makes it an id of the future
 
 
 class MessageIds:
@@ -30,3 +33,12 @@ class MessageIds:
         self._last = max(now + 1, self._last + 1)
         tail = "".join(secrets.choice(_BASE62) for _ in range(_RANDOM_CHARACTERS))
         return MessageId(f"msg_{self._last % 2**48:012x}{tail}")
+
+
+def made_at(message: MessageId, now: datetime) -> datetime:
+    """When an id of ours was made, to the millisecond, if that was within the two years before `now`."""
+    at = int(now.timestamp() * 1000)
+    age = (at - int(message[4:16], 16) // _PER_MILLISECOND) % _WRAPS
+    if age > _WRAPS - _AHEAD:
+        age -= _WRAPS
+    return datetime.fromtimestamp((at - age) / 1000, UTC)

@@ -59,3 +59,12 @@ class Texts:
         text.pieces = [part.text]
         text.blank = not part.text.strip()
         return [Said(part.id, part.text, whole=stored or known is not None, reasoning=text.reasoning)]
+
+    def withdrawn(self, part: str) -> list[Said]:
+        """The part turned out to be no answer. Only where nothing said so before its text came."""
+        text = self._parts.get(part)
+        if text is None or not text.joined():
+            return []
+        text.pieces.clear()
+        text.blank = True
+        return [Said(part, "", whole=True, reasoning=text.reasoning)]

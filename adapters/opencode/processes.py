@@ -25,6 +25,7 @@ class Process:
     group: int
     started: str
     rss: int  # bytes
+    cpu: float  # seconds used so far
     command: str
 
 
@@ -32,9 +33,9 @@ def processes() -> list[Process]:
     """All processes there are; from /proc, or where there is none (macOS), from `ps`."""
     if (_PROC / "self" / "stat").exists():
         return [process for entry in _PROC.iterdir() if entry.name.isdigit() if (process := _from_proc(entry))]
-    fields = "pid=,ppid=,pgid=,rss=,lstart=,command="
+    fields = "pid=,ppid=,pgid=,rss=,time=,lstart=,command="
     listed = subprocess.run(["/bin/ps", "-axww", "-o", fields], capture_output=True, text=True, timeout=10, check=True)
-    return [_from_ps(line.split(maxsplit=9)) for line in listed.stdout.splitlines() if len(line.split()) > 9]
+    return [_from_ps(line.split(maxsplit=10)) for line in listed.stdout.splitlines() if len(line.split()) > 10]
 
 
 def family(leader: int, among: Iterable[Process]) -> list[Process]:
@@ -97,11 +98,16 @@ def _from_proc(entry: Path) -> Process | None:
         group=int(fields[2]),
         started=fields[19],
         rss=int(fields[21]) * os.sysconf("SC_PAGE_SIZE"),
+        cpu=(int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"),
         command=command,
     )
 
 
 def _from_ps(fields: list[str]) -> Process:
     pid, parent, group, rss = (int(field) for field in fields[:4])
-    # lstart is five words, "Mon Nov 23 09:00:00 2026"
-    return Process(pid, parent, group, " ".join(fields[4:9]), rss * 1024, fields[9])
+    # time is "1-02:03:04" or "3:04.56", lstart five words, "Mon Nov 23 09:00:00 2026"
+    days, _, clock = fields[4].rpartition("-")
+    cpu = int(days or 0) * 86400.0
+    for power, number in enumerate(reversed(clock.split(":"))):
+        cpu += float(number) * 60**power
+    return Process(pid, parent, group, " ".join(fields[5:10]), rss * 1024, cpu, fields[10])

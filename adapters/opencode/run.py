@@ -139,6 +139,10 @@ class RunMachine:
             return [Asked(translate.permission_request(event))]
         return [Asked(translate.question_request(event))]
 
+    def refuses(self) -> None:
+        """Something was asked and at once rejected, where nobody can be asked: the run ends for that."""
+        self._rejected = True
+
     def settles(self, request_id: str) -> list[AgentEvent]:
         """A request that is no longer open."""
         self._asked.discard(request_id)
@@ -161,6 +165,8 @@ class RunMachine:
                 return events
             for part in message.parts:
                 events += self._part(part, stored=True)
+        order = {message.info.id: place for place, message in enumerate(stored)}
+        self._answers = dict(sorted(self._answers.items(), key=lambda answer: order.get(answer[0], len(order))))
         self.check_in = self._grace if busy and self._ended_step() else None
         if not busy:
             events += self._decide(settled=settled or restarted, restarted=restarted)
@@ -195,7 +201,9 @@ class RunMachine:
         if known is None:
             self.check_in = None
             self.abort_again = self._overran = self.stopping
-        if info.completed and not (known and known.completed):
+        # That a message is a summary may come to light only when it is read back.
+        news = known is None or not known.completed or known.is_summary is not info.is_summary
+        if info.completed and news:
             self._compacted = info.is_summary
             self.check_in = self._grace  # an idle event or the next step follows at once; this is for when it is lost
         return events
@@ -215,7 +223,9 @@ class RunMachine:
         message = self._answers.get(part.message)
         if message is None:
             return []
-        if part.type in {"text", "reasoning"} and not message.is_summary:
+        if part.type in {"text", "reasoning"}:
+            if message.is_summary:
+                return list(self._texts.withdrawn(part.id))
             return list(self._texts.updated(part, stored=stored))
         if part.type == "tool":
             return self._step(translate.step(part, self._run.directory))

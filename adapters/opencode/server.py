@@ -3,52 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
 from adapters.opencode.attached import Attached
+from adapters.opencode.checks import check_model_name, missing_agent
 from adapters.opencode.follow import Follower
-from adapters.opencode.ids import MessageIds
-from adapters.opencode.replay import put_by_replay
+from adapters.opencode.manage import ManagedSessions, server_settings
+from adapters.opencode.pulse import Pulse
 from adapters.opencode.run import RunMachine
 from adapters.opencode.sessions import Sessions, prompt_body
+from adapters.opencode.settings import OpencodeServerSettings, Trace
 from adapters.opencode.stream import EventStream, Hub, Signal
-from adapters.opencode.supervisor import Pace, ServerSettings, Supervisor
-from adapters.opencode.transfer import export_session, import_session, put_by_command
-from core.errors import AgentError, AgentUnavailable, UsageError, WrongDirectory
+from adapters.opencode.supervisor import Supervisor
+from core.errors import AgentError, AgentUnavailable
 from core.events import AgentEvent
-from core.model import Decision, MessageId, PermissionRule, SessionId
-from core.ports import AgentRun, AgentSession, Capabilities, Clock, Known
+from core.model import Decision, SessionId
+from core.ports import AgentRun, Capabilities, Clock, Known
+
+__all__ = ["OpencodeServer", "OpencodeServerSettings"]
 
 STREAM_TIMEOUT = 20.0  # seconds until the first event, which opencode sends at once
-GRACE = 3.0  # seconds; a prompt's first sign of life takes up to 2 s on a cold server
+STOPPING = 5.0  # seconds; an abort takes well under one
 YOUNG = 3.0  # seconds; before that age, a message nobody works on may be about to be taken up
 
-Trace = Callable[[SessionId, str, bytes], None]  # session, "sent" or "received", JSON
 
-
-@dataclass(frozen=True, slots=True)
-class OpencodeServerSettings:
-    """The `opencode:` section, and what only the composition root knows."""
-
-    state_file: Path  # opencode-server.json in the state directory
-    command: str = "opencode"
-    candidates: Sequence[Path] = ()  # tried when `command` is missing or of another version
-    url: str = ""  # attach to this server; it is never started nor ended
-    password: str = ""
-    env: dict[str, str] = field(default_factory=dict)
-    hidden_env: frozenset[str] = frozenset()  # names of secrets in our own environment
-    max_rss_mb: int = 2000
-    grace: float = GRACE
-    pace: Pace = field(default_factory=Pace)
-
-
-class OpencodeServer:
+class OpencodeServer(ManagedSessions):
     """Starts opencode on first use. `notice` is told what people should know; `trace` gets traffic for debug logs."""
 
     def __init__(
@@ -58,34 +41,19 @@ class OpencodeServer:
         notice: Callable[[str], None] = lambda _: None,
         trace: Trace | None = None,
     ) -> None:
-        self._settings = settings
-        self._clock = clock
+        super().__init__(settings, clock)
         self._trace = trace
-        self._ids = MessageIds(clock)
         self._hub = Hub()
+        self._left = Pulse()  # beats when a run is not listened to any more
         self._machines: dict[RunMachine, SessionId] = {}
         self._stream: EventStream | None = None
         self._reading: asyncio.Task[None] | None = None
         self._generation = 0
-        self._importing = asyncio.Lock()
         self._source: Attached | Supervisor = (
             Attached(settings.url, settings.password, settings.pace.probe_timeout)
             if settings.url
-            else self._supervisor(notice)
+            else Supervisor(server_settings(settings), clock, self._needed, self._down, notice)
         )
-
-    def _supervisor(self, notice: Callable[[str], None]) -> Supervisor:
-        settings = ServerSettings(
-            command=self._settings.command,
-            candidates=self._settings.candidates,
-            env=self._settings.env,
-            hidden=self._settings.hidden_env,
-            password=self._settings.password,
-            max_rss_mb=self._settings.max_rss_mb,
-            state_file=self._settings.state_file,
-            pace=self._settings.pace,
-        )
-        return Supervisor(settings, self._clock, self._needed, self._down, notice)
 
     def _needed(self) -> bool:
         """Also by an import, which a command does beside it."""
@@ -102,20 +70,9 @@ class OpencodeServer:
         """Listing providers loads what the first prompt would wait for: 0.65 s to its first word instead of 1.7 s."""
         try:
             sessions = await self._listening()
-            await sessions.http.get("/config/providers", _Providers, directory=directory)
+            await sessions.http.get("/config/providers", msgspec.Raw, directory=directory)
         except AgentError:
             return  # a cold start is only slow, and the prompt itself tells what is wrong
-
-    async def default_model(self, directory: Path) -> str:
-        """See AgentPort."""
-        http = (await self._sessions()).http
-        config = await http.get("/config", _Config, directory=directory)
-        if config.model:
-            return config.model
-        offered = await http.get("/config/providers", _Providers, directory=directory)
-        # As opencode itself chooses: the first provider, of the configured ones if there are any.
-        names = [provider.id for provider in offered.providers if not config.provider or provider.id in config.provider]
-        return next((f"{name}/{offered.default[name]}" for name in names if name in offered.default), "")
 
     async def close(self) -> None:
         """See AgentPort. Runs still listened to end as cut."""
@@ -152,72 +109,17 @@ class OpencodeServer:
         if self._trace is not None:
             self._trace(SessionId(session), "received", payload)
 
-    # ── sessions ───────────────────────────────────────────────────────────────────────────────
-
-    def new_message_id(self) -> MessageId:
-        """See AgentPort."""
-        return self._ids.new()
-
-    async def create_session(self, directory: Path, title: str, rules: Sequence[PermissionRule] = ()) -> AgentSession:
-        """See AgentPort. Raises WrongDirectory for one that does not exist: opencode would take it."""
-        self._must_exist(directory)
-        return await (await self._sessions()).create(directory, title, rules)
-
-    async def find_session(self, session: SessionId) -> AgentSession | None:
-        """See AgentPort."""
-        return await (await self._sessions()).find(session)
-
-    async def list_sessions(self, directory: Path) -> list[AgentSession]:
-        """See AgentPort."""
-        return await (await self._sessions()).roots(directory)
-
-    async def fork_session(self, session: SessionId, directory: Path, before: MessageId | None = None) -> AgentSession:
-        """See AgentPort."""
-        return await (await self._sessions()).fork(session, directory, before)
-
-    async def settle_directory(self, session: SessionId, directory: Path) -> None:
-        """See AgentPort."""
-        await (await self._sessions()).settle(session, directory)
-
-    async def rename_session(self, session: SessionId, title: str) -> None:
-        """See AgentPort."""
-        await (await self._sessions()).rename(session, title)
-
-    async def delete_session(self, session: SessionId) -> None:
-        """See AgentPort."""
-        await (await self._sessions()).delete(session)
-
-    async def export_session(self, session: SessionId) -> bytes:
-        """See AgentPort. With the sessions of its sub-agents."""
-        return await export_session(await self._sessions(), session)
-
-    async def import_session(self, exported: bytes, directory: Path) -> AgentSession:
-        """See AgentPort. Raises WrongDirectory."""
-        self._must_exist(directory)
-        sessions = await self._sessions()
-        put = (
-            partial(put_by_command, await self._source.program())
-            if isinstance(self._source, Supervisor)
-            else partial(put_by_replay, sessions.http)
-        )
-        async with self._importing:
-            return await import_session(sessions, put, exported, directory)
-
-    def _must_exist(self, directory: Path) -> None:
-        """Only of use where the server is our own, on this machine."""
-        if not self._settings.url and not directory.is_dir():
-            raise WrongDirectory(f"There is no directory {directory}", "Check the project's path in the configuration")
-
     # ── runs ───────────────────────────────────────────────────────────────────────────────────
 
     async def run(self, run: AgentRun) -> AsyncGenerator[AgentEvent, None]:
         """See AgentPort."""
-        if run.model and "/" not in run.model:
-            raise UsageError(
-                f"`{run.model}` is no model", "Write it as provider/model, like anthropic/claude-sonnet-4-5"
-            )
+        check_model_name(run)
         sessions = await self._listening()
         await sessions.existing(run.session)  # 1.3 takes a prompt to an unknown session, and nothing happens
+        if run.agent and (missing := missing_agent(run, await sessions.agents(run.directory))):
+            yield missing
+            return
+        await self._stopped(run.session)
         with self._opened(run) as follower:
             if self._trace is not None:
                 self._trace(run.session, "sent", msgspec.json.encode(prompt_body(run)))
@@ -277,6 +179,13 @@ class OpencodeServer:
         asked = next((asked for asked in waiting if asked.id == request_id), None)
         return asked is not None and await sessions.answer(asked, directory, decision)
 
+    async def _stopped(self, session: SessionId) -> None:
+        """Wait for the end of what is being stopped: on 1.3 it would abort a prompt that came before that, too."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOPPING):
+                while any(machine.stopping for machine, owner in self._machines.items() if owner == session):
+                    await self._left.wait()
+
     @contextmanager
     def _opened(self, run: AgentRun) -> Iterator[Follower]:
         """Listening from here to the end of the block."""
@@ -289,6 +198,7 @@ class OpencodeServer:
         finally:
             self._hub.unsubscribe(subscription)
             del self._machines[machine]
+            self._left.beat()
 
     def _machine(self, run: AgentRun) -> RunMachine:
         return RunMachine(run, self._settings.grace, self._clock.now)
@@ -298,17 +208,3 @@ class OpencodeServer:
             return await self.lookup(run) is Known.ABSENT
         except AgentUnavailable:
             return False
-
-
-class _Config(msgspec.Struct):
-    model: str = ""
-    provider: dict[str, msgspec.Raw] = {}
-
-
-class _Provider(msgspec.Struct):
-    id: str
-
-
-class _Providers(msgspec.Struct):
-    providers: list[_Provider] = []
-    default: dict[str, str] = {}  # provider → model

@@ -10,6 +10,7 @@ from typing import Any
 
 from adapters.opencode.http import SLOW, AgentRefusal, Http, gone
 from adapters.opencode.wire import (
+    AgentInfo,
     PermissionAsked,
     QuestionAsked,
     SessionInfo,
@@ -112,6 +113,10 @@ class Sessions:
             if error.status != 404:
                 raise
 
+    async def agents(self, directory: Path) -> list[AgentInfo]:
+        """All that prompts in `directory` can name, and opencode's own."""
+        return await self.http.get("/agent", list[AgentInfo], directory=directory)
+
     # ── prompts ────────────────────────────────────────────────────────────────────────────────
 
     async def prompt(self, run: AgentRun) -> None:
@@ -131,6 +136,10 @@ class Sessions:
             return await self.http.get(path, list[StoredMessage], within=SLOW)
         except AgentRefusal as error:
             raise gone(session) if error.status == 404 else error from error
+
+    async def message(self, session: SessionId, message: str) -> StoredMessage:
+        """One of them."""
+        return await self.http.get(f"/session/{session}/message/{message}", StoredMessage)
 
     async def busy(self, session: SessionId, directory: Path) -> bool:
         """Whether opencode works in it. Idle sessions are absent from its list."""

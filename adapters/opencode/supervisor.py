@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from adapters.opencode.binary import HINT, Binary, check_version, find_binary
+from adapters.opencode.data import check_data
 from adapters.opencode.http import PASSWORD_VARIABLE, Http
 from adapters.opencode.processes import end_family, family, processes
 from adapters.opencode.program import Program, environment
@@ -60,6 +61,8 @@ class ServerSettings:
     hidden: frozenset[str]
     password: str  # generated when empty
     max_rss_mb: int
+    allow_migration: bool  # of the data of an earlier version
+    idle: float  # seconds without a call after which it is ended until it is needed again; 0: never
     state_file: Path
     pace: Pace
 
@@ -99,6 +102,7 @@ class Supervisor:
         self._binary: Binary | None = None
         self._generation = 0
         self._crashes = 0
+        self._used = 0.0  # when it was last asked for, in the loop's time
         self._closed = False
         self._last_words: deque[str] = deque(maxlen=20)
         self._suspected = asyncio.Event()
@@ -107,8 +111,9 @@ class Supervisor:
     async def running(self) -> Endpoint:
         """The server, started if it is not there; concurrent callers share one start.
 
-        Raises AgentUnsupported, AgentUnavailable.
+        Raises AgentUnsupported (WouldMigrate for one), AgentUnavailable.
         """
+        self._used = asyncio.get_running_loop().time()
         if self._endpoint is not None:
             return self._endpoint
         if self._closed:
@@ -148,7 +153,11 @@ class Supervisor:
         env = self._environment()
         await self._record.end_left_over()
         if self._binary is None or not self._binary.path.is_file():
-            self._binary = await find_binary(self._settings.command, self._settings.candidates, env)
+            self._binary = None
+            found = await find_binary(self._settings.command, self._settings.candidates, env)
+            if not self._settings.allow_migration:
+                await check_data(found, env)
+            self._binary = found
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 endpoint = await self._launch(self._binary, env)
@@ -233,16 +242,19 @@ class Supervisor:
             drain = group.create_task(self._drain(self._process))
             health = group.create_task(self._health(endpoint))
             weight = group.create_task(self._weigh(self._process.pid, endpoint.http))
-            done, _ = await asyncio.wait((drain, health, weight), return_when=asyncio.FIRST_COMPLETED)
-            reason = next(task.result() for task in (weight, health, drain) if task in done)
-            for task in (drain, health, weight):
+            rest = group.create_task(self._rest(endpoint.http))
+            tasks = (rest, weight, health, drain)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            reason = next(task.result() for task in tasks if task in done)
+            for task in tasks:
                 task.cancel()
         self._guard = None
         self._endpoint = None
-        recycled = weight in done
+        recycled = weight in done or rest in done
         lived = (self._clock.now() - began).total_seconds()
         self._crashes = 0 if recycled else 1 if lived > STEADY else self._crashes + 1
-        self._notice(reason)
+        if reason:
+            self._notice(reason)
         await asyncio.shield(self._end())
         self._down()
 
@@ -285,6 +297,19 @@ class Supervisor:
             idle = not self._has_runs() and not http.in_flight
             if megabytes > self._settings.max_rss_mb and idle:
                 return f"opencode used {megabytes} MB while idle; it is started afresh when needed"
+
+    async def _rest(self, http: Http) -> str:
+        idle = self._settings.idle
+        loop = asyncio.get_running_loop()
+        if not idle:
+            await loop.create_future()
+        self._used = loop.time()
+        while (left := self._used + idle - loop.time()) > 0:
+            await self._clock.sleep(left)
+            if http.in_flight or self._has_runs():
+                self._used = loop.time()
+        self._endpoint = None  # who asks from here on waits for the next one
+        return ""
 
     async def _end(self) -> None:
         async with self._ending:  # who closes while the server is being ended waits for that

@@ -25,7 +25,7 @@ def step(part: Part, directory: Path, sub_agent: SessionId | None = None) -> Ste
     state = part.state
     if state is None or state.status not in set(StepState):
         return None
-    title = _title(_input(state.input), directory) or one_line(state.title or "")
+    title = _title(arguments(part), directory) or one_line(state.title or "")
     return Step(
         id=part.id,
         tool=part.tool,
@@ -94,24 +94,27 @@ def one_line(text: str) -> str:
     return line if len(line) <= MAX_TITLE else f"{line[: MAX_TITLE - 1]}…"
 
 
-def _input(raw: msgspec.Raw) -> dict[str, Any]:
+def arguments(part: Part) -> dict[str, Any]:
+    """What a tool is called with; empty while the call is still being written."""
+    if part.state is None:
+        return {}
     try:
-        value = msgspec.json.decode(raw)
+        value = msgspec.json.decode(part.state.input)
     except msgspec.DecodeError:
         return {}
     return value if isinstance(value, dict) else {}  # a call still being written has its raw text here
 
 
-def _title(arguments: dict[str, Any], directory: Path) -> str:
-    for key in _TELLING:
-        value = arguments.get(key)
-        if isinstance(value, str) and value.strip():
-            return one_line(_relative(value, directory) if key in {"filePath", "path"} else value)
-    return next((one_line(value) for value in arguments.values() if isinstance(value, str) and value.strip()), "")
-
-
-def _relative(path: str, directory: Path) -> str:
+def relative(path: str, directory: Path) -> str:
     """Inside the session's directory, the path as people know it."""
     if not path.startswith(f"{directory}{os.sep}"):
         return path
     return path[len(str(directory)) + 1 :]
+
+
+def _title(given: dict[str, Any], directory: Path) -> str:
+    for key in _TELLING:
+        value = given.get(key)
+        if isinstance(value, str) and value.strip():
+            return one_line(relative(value, directory) if key in {"filePath", "path"} else value)
+    return next((one_line(value) for value in given.values() if isinstance(value, str) and value.strip()), "")

@@ -109,6 +109,8 @@ class Part(Struct, frozen=True):
     tokens: StepTokens | None = None
     cost: float = 0
     auto: bool = False  # compaction: begun by opencode itself
+    reason: str | None = None  # step-finish: like a message's `finish`
+    synthetic: bool = False  # text: opencode's own, such as the contents of an attached file
 
 
 class StoredMessage(Struct, frozen=True):
@@ -116,6 +118,23 @@ class StoredMessage(Struct, frozen=True):
 
     info: Message
     parts: list[Part] = []
+
+
+class Rule(Struct, frozen=True):
+    """A permission rule; `action` is allow, deny or ask, and the last match wins."""
+
+    permission: str
+    pattern: str
+    action: str
+
+
+class AgentInfo(Struct, frozen=True):
+    """As `GET /agent` lists them. `permission` is all that counts for it, the user's rules included."""
+
+    name: str
+    mode: str | None = None  # primary | subagent | all
+    hidden: bool | None = None  # opencode's own: who writes titles and summaries
+    permission: list[Rule] = []
 
 
 class SessionInfo(Struct, frozen=True):

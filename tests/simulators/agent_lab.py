@@ -92,6 +92,7 @@ class Lab:
     root: Path
     home: OpencodeHome
     notices: list[str] = field(default_factory=list)
+    binary: Path | None = None
 
     async def session(self, directory: Path | None = None) -> AgentSession:
         return await self.port.create_session(directory or self.project, "A session")
@@ -120,7 +121,7 @@ class Lab:
         return listener
 
 
-def server_settings(root: Path, home: OpencodeHome, **more: Any) -> OpencodeServerSettings:
+def server_settings(root: Path, home: OpencodeHome, binary: Path | None = None, **more: Any) -> OpencodeServerSettings:
     state_file = root / "state" / "opencode-server.json"
-    values = {"state_file": state_file, "command": str(opencode_binary()), "env": home.env, "grace": GRACE}
+    values = {"state_file": state_file, "command": str(binary or opencode_binary()), "env": home.env, "grace": GRACE}
     return OpencodeServerSettings(**{**values, **more})

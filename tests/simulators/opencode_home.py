@@ -15,16 +15,26 @@ REPOSITORY = Path(__file__).parents[2]
 
 def opencode_binary() -> Path:
     """`KUGETSU_TEST_OPENCODE`, else the one installed beside the project, else the one on PATH."""
-    configured = os.environ.get("KUGETSU_TEST_OPENCODE")
-    if configured:
-        return Path(configured)
-    beside = REPOSITORY / "node_modules" / ".bin" / "opencode"
-    if beside.exists():
-        return beside
-    found = shutil.which("opencode")
+    found = _configured("KUGETSU_TEST_OPENCODE", REPOSITORY) or shutil.which("opencode")
     if found is None:
         raise RuntimeError("No opencode to test with: run `npm install`, or set KUGETSU_TEST_OPENCODE")
     return Path(found)
+
+
+def oldest_opencode() -> Path:
+    """The oldest version that is driven: `KUGETSU_TEST_OPENCODE_13`, else the one installed for the tests."""
+    folder = REPOSITORY / "tests" / "opencode-1.3"
+    found = _configured("KUGETSU_TEST_OPENCODE_13", folder)
+    if found is None:
+        raise RuntimeError(f"No opencode 1.3.0 to test with: run `npm ci` in {folder}, or set KUGETSU_TEST_OPENCODE_13")
+    return found
+
+
+def _configured(variable: str, folder: Path) -> Path | None:
+    if configured := os.environ.get(variable):
+        return Path(configured)
+    beside = folder / "node_modules" / ".bin" / "opencode"
+    return beside if beside.exists() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +44,21 @@ class OpencodeHome:
     root: Path
     model_url: str
     config: dict[str, Any] = field(default_factory=dict)  # merged over the defaults, top level only
+    catalogue: bool = True  # opencode's own list of all models, which takes 1.18 a second to read at every start
 
     def write(self) -> None:
         """Create the directories and opencode.json. May be called again after `config` changed."""
         path = self.root / ".config" / "opencode" / "opencode.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(self._defaults() | self.config, indent=2), encoding="utf-8")
+        self._empty_catalogue.write_text("{}", encoding="utf-8")
 
     @property
     def env(self) -> dict[str, str]:
         """What must be added to the environment of opencode."""
+        catalogue = {} if self.catalogue else {"OPENCODE_MODELS_PATH": str(self._empty_catalogue)}
         return {
+            **catalogue,
             "HOME": str(self.root),
             "XDG_DATA_HOME": str(self.root / ".local" / "share"),
             "XDG_CONFIG_HOME": str(self.root / ".config"),
@@ -53,6 +67,10 @@ class OpencodeHome:
             "OPENCODE_DISABLE_AUTOUPDATE": "1",
             "OPENCODE_DISABLE_MODELS_FETCH": "1",
         }
+
+    @property
+    def _empty_catalogue(self) -> Path:
+        return self.root / "models.json"
 
     def _defaults(self) -> dict[str, Any]:
         limit = {"context": 100_000, "output": 4_000}
@@ -72,9 +90,11 @@ class OpencodeHome:
         }
 
 
-def opencode_home(root: Path, model_url: str, config: dict[str, Any] | None = None) -> OpencodeHome:
+def opencode_home(
+    root: Path, model_url: str, config: dict[str, Any] | None = None, *, catalogue: bool = True
+) -> OpencodeHome:
     """An isolated home below `root`, ready to be used, whose only provider is the scripted model."""
-    home = OpencodeHome(root, model_url, config or {})
+    home = OpencodeHome(root, model_url, config or {}, catalogue)
     home.write()
     return home
 

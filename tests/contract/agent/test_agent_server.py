@@ -25,11 +25,13 @@ from core.errors import AgentDenied, AgentUnavailable, AgentUnsupported
 from core.events import Finished, Outcome
 from core.model import Decision
 from core.ports import Known
+from tests.contract.agent.conftest import VERSIONS
 from tests.simulators.agent_lab import CONFIG, Lab, server_settings
 from tests.simulators.clock import WallClock
-from tests.simulators.opencode_home import REPOSITORY, git_project, opencode_binary, opencode_home
+from tests.simulators.opencode_home import REPOSITORY, git_project, opencode_home
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+NEWEST = pytest.mark.parametrize("place", ["newest"], indirect=True)  # what no version does differently
 DONE = Finished(Outcome.DONE)
 
 
@@ -37,20 +39,21 @@ HIDDEN = frozenset({"KUGETSU_TEST_TOKEN"})
 SOON = Pace(first_pause=0.05)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def place(model, tmp_path_factory) -> Lab:
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=VERSIONS)
+async def place(request, model, tmp_path_factory) -> Lab:
     """Everything for servers of one's own, but no server yet."""
     root = tmp_path_factory.mktemp("own")
     (root / "state").mkdir()
-    home = opencode_home(root / "home", model.url, CONFIG)
-    return Lab(None, model, git_project(root / "project"), root, home)
+    home = opencode_home(root / "home", model.url, CONFIG, catalogue=False)
+    return Lab(None, model, git_project(root / "project"), root, home, binary=VERSIONS[request.param]())
 
 
 @asynccontextmanager
 async def server(place: Lab, name: str = "state", **more) -> AsyncIterator[Lab]:
     """A backend of one's own; `name` is its state directory."""
     notices: list[str] = []
-    settings = server_settings(place.root, place.home, state_file=place.root / name / "opencode-server.json", **more)
+    state_file = place.root / name / "opencode-server.json"
+    settings = server_settings(place.root, place.home, place.binary, state_file=state_file, **more)
     port = OpencodeServer(settings, WallClock(), notices.append)
     try:
         yield replace(place, port=port, notices=notices)
@@ -194,6 +197,7 @@ async def test_a_server_that_hangs_is_ended_and_the_run_cut(place, text):
         assert listener.progress.text == "Half."
 
 
+@NEWEST
 async def test_it_is_recycled_when_idle_and_heavy(place, text):
     async with server(place, "heavy", max_rss_mb=10, pace=Pace(weigh_every=1.0)) as lab:
         session = await lab.session()
@@ -230,7 +234,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 async def test_what_a_killed_bot_left_behind_is_ended(place):
     (place.root / "left").mkdir()
-    arguments = (str(state_file(place, "left")), str(opencode_binary()), str(place.home.root))
+    arguments = (str(state_file(place, "left")), str(place.binary), str(place.home.root))
     bot = await asyncio.create_subprocess_exec(
         sys.executable, "-c", BOT, *arguments, stdout=asyncio.subprocess.PIPE, cwd=REPOSITORY
     )
@@ -255,7 +259,7 @@ async def test_what_a_killed_bot_left_behind_is_ended(place):
 async def foreign_server(place: Lab, password: str) -> AsyncIterator[str]:
     env = {**os.environ, **place.home.env, "OPENCODE_SERVER_PASSWORD": password}
     process = await asyncio.create_subprocess_exec(
-        opencode_binary(),
+        place.binary,
         *("serve", "--hostname", "127.0.0.1", "--port", "0"),
         env=env,
         cwd=place.root,
@@ -275,6 +279,7 @@ async def foreign_server(place: Lab, password: str) -> AsyncIterator[str]:
         await process.stdout.read()
 
 
+@NEWEST
 async def test_attached_it_is_used_and_left_running(place, theirs, text):
     async with server(place, url=theirs, password="theirs") as lab:
         session = await lab.session()
@@ -284,6 +289,7 @@ async def test_attached_it_is_used_and_left_running(place, theirs, text):
         assert await lab.port.find_session(session.id) is not None
 
 
+@NEWEST
 async def test_attached_with_the_wrong_password(place, theirs, text):
     async with server(place, url=theirs, password="wrong") as lab:
         with pytest.raises(AgentDenied) as denied:
@@ -293,6 +299,7 @@ async def test_attached_with_the_wrong_password(place, theirs, text):
             await lab.say("ses_any", text)
 
 
+@NEWEST
 async def test_another_client_answers_and_the_run_hears_of_it(place, theirs, text):
     async with server(place, url=theirs, password="theirs") as lab:
         session = await lab.session()
@@ -305,6 +312,7 @@ async def test_another_client_answers_and_the_run_hears_of_it(place, theirs, tex
         assert not listener.progress.asking
 
 
+@NEWEST
 async def test_attached_to_nothing(place):
     async with server(place, url="http://127.0.0.1:1") as lab:
         with pytest.raises(AgentUnavailable) as refused:
@@ -313,6 +321,7 @@ async def test_attached_to_nothing(place):
         await lab.port.warm(place.project)
 
 
+@NEWEST
 async def test_attached_to_what_never_answers(place):
     async def mute(_reader, writer):
         await asyncio.sleep(30)
@@ -377,6 +386,7 @@ class Cable:
             writer.transport.abort()
 
 
+@NEWEST
 async def test_a_dropped_stream_loses_and_doubles_nothing(place, theirs, text):
     async with Cable(theirs) as cable, server(place, url=cable.url, password="theirs") as lab:
         session = await lab.session()
@@ -391,6 +401,7 @@ async def test_a_dropped_stream_loses_and_doubles_nothing(place, theirs, text):
         assert listener.progress.tokens.input == 200
 
 
+@NEWEST
 async def test_the_end_and_a_question_that_fell_into_the_gap(place, theirs, text):
     async with Cable(theirs) as cable, server(place, url=cable.url, password="theirs") as lab:
         session = await lab.session()
@@ -442,6 +453,7 @@ async def test_the_configured_binary_wins_if_it_is_supported(tmp_path):
         await find_binary("no-such-opencode", [], env)
 
 
+@NEWEST
 async def test_a_binary_that_does_not_start_is_told_with_its_own_words(place, tmp_path):
     broken = fake_opencode(tmp_path / "opencode", 'case "$1" in --version) echo 1.18.33;; *) echo no disk left; esac')
     async with server(place, "broken", command=str(broken), pace=SOON) as lab:

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 UNKNOWN = SessionId("ses_df85a4eb2ffefJpqu0TR1hhhHx")
 
 
+@pytest.mark.needs("sessions")
 async def test_a_session_is_made_and_found(lab):
     made = await lab.port.create_session(lab.project, "Login form #14")
     found = await lab.port.find_session(made.id)
@@ -19,16 +20,19 @@ async def test_a_session_is_made_and_found(lab):
     assert (found.title, found.directory, found.parent_id) == ("Login form #14", lab.project, None)
 
 
+@pytest.mark.needs("sessions")
 async def test_what_does_not_exist_is_none(lab):
     assert await lab.port.find_session(UNKNOWN) is None
     assert await lab.port.find_session(SessionId("nonsense")) is None
 
 
+@pytest.mark.needs("sessions")
 async def test_no_session_in_a_directory_that_does_not_exist(lab):
     with pytest.raises(WrongDirectory):
         await lab.port.create_session(lab.root / "nowhere", "Lost")
 
 
+@pytest.mark.needs("sessions")
 async def test_rename_and_delete(lab):
     session = await lab.session()
     await lab.port.rename_session(session.id, "Übersetzung 🌕")
@@ -62,11 +66,12 @@ async def test_a_fork_works_in_its_worktree_and_knows_what_was_said(lab, text):
     assert any("remember the moon" in content for content in said)
 
 
+@pytest.mark.needs("sessions")
 async def test_a_fork_before_a_message_forgets_it(lab, text):
     base = await lab.session()
     await lab.say(base.id, f"{text} one")
     second = await lab.say(base.id, f"{text} two")
-    fork = await lab.port.fork_session(base.id, lab.project, second.run.message_id)
+    fork = await lab.port.fork_session(base.id, lab.project, second.events[0].message_id)
     await lab.port.settle_directory(fork.id, lab.project)
     await lab.say(fork.id, f"{text} three")
     said = "".join(str(message.get("content")) for message in lab.model.asked(f"{text} three")[0].messages)
@@ -84,6 +89,7 @@ async def test_a_symlink_is_the_directory_it_leads_to(lab):
     assert (await lab.say(through.id, "hello", link)).progress.text == "ok"
 
 
+@pytest.mark.needs("sessions")
 async def test_a_session_cannot_be_settled_in_another_project(lab):
     session = await lab.session()
     other = git_project(lab.root / "other")
@@ -93,6 +99,7 @@ async def test_a_session_cannot_be_settled_in_another_project(lab):
     assert refused.value.hint
 
 
+@pytest.mark.needs("sessions")
 async def test_forking_or_settling_what_is_gone(lab):
     with pytest.raises(AgentSessionGone):
         await lab.port.fork_session(UNKNOWN, lab.project)
@@ -100,6 +107,7 @@ async def test_forking_or_settling_what_is_gone(lab):
         await lab.port.settle_directory(UNKNOWN, lab.project)
 
 
+@pytest.mark.needs("sessions")
 async def test_the_list_has_all_of_the_project_with_its_worktrees_and_nothing_else(lab):
     worktree = lab.worktree()
     elsewhere = git_project(lab.root / "elsewhere")
@@ -112,9 +120,8 @@ async def test_the_list_has_all_of_the_project_with_its_worktrees_and_nothing_el
     assert {session.id for session in await lab.port.list_sessions(worktree)} == listed
 
 
-async def test_rules_of_a_session_ask(lab, text):
-    if not (await lab.port.capabilities()).asks:
-        return
+@pytest.mark.needs("sessions")
+async def test_rules_of_a_session_hold(lab, text):
     rules = [PermissionRule("bash", "pwd*", "deny")]
     session = await lab.port.create_session(lab.project, "Ruled", rules)
     lab.model.on(text).call("bash", {"command": "pwd", "description": "Where"}).then_say("No.")
@@ -122,6 +129,7 @@ async def test_rules_of_a_session_ask(lab, text):
     assert [step.state for step in listener.progress.steps] == ["error"]
 
 
+@pytest.mark.needs("sessions")
 async def test_the_default_model_is_the_configured_one(lab):
     assert await lab.port.default_model(lab.project) == "mock/m1"
 

@@ -21,13 +21,13 @@ from tests.simulators.agent_lab import CONFIG, Lab, server_settings
 from tests.simulators.clock import WallClock
 from tests.simulators.opencode_home import git_project, opencode_home
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.needs("sessions")]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def there(lab: Lab, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Lab]:
     """Another machine: a home of its own, and a clone of the project."""
-    home = opencode_home(tmp_path / "home", lab.model.url, CONFIG)
+    home = opencode_home(tmp_path / "home", lab.model.url, CONFIG, catalogue=False)
     port = BACKENDS[request.node.callspec.params["lab"]](tmp_path, home)
     subprocess.run(["git", "clone", "-q", lab.project, tmp_path / "clone"], check=True, timeout=20)
     yield Lab(port, lab.model, tmp_path / "clone", tmp_path, home)
@@ -165,7 +165,7 @@ async def test_an_export_is_opencodes_own_without_what_is_of_this_machine(lab, t
     assert export["info"]["id"] == session.id
     assert "share" not in export["info"]
     assert [message["info"]["role"] for message in export["messages"]] == ["user", "assistant"]
-    assert export["messages"][0]["info"]["id"] == listener.run.message_id
+    assert export["messages"][0]["info"]["id"] == listener.events[0].message_id
 
 
 async def test_a_long_session_comes_through_whole(lab, tmp_path):
