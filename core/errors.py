@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.model import Place
+
 
 class KugetsuError(Exception):
     """Something a person is told: what failed and why (`str`), and what to do next (`hint`)."""
@@ -137,3 +142,64 @@ class WrongDirectory(AgentError):
     """A session's directory is not the one it must work in; prompting it could damage another checkout."""
 
     code = "wrong_directory"
+
+
+class ChatError(KugetsuError):
+    """A chat platform did not do what was asked of it; of this itself: it refused, and would again."""
+
+    code = "chat"
+
+
+class ChatUnreachable(ChatError):
+    """The call has had no effect: no connection, or the platform itself is in trouble."""
+
+    code = "chat_unreachable"
+    retryable = True
+
+
+class ChatDoubt(ChatError):
+    """The call may have had its effect or not: the connection ended, or time was up, before the answer came."""
+
+    code = "chat_doubt"
+    retryable = True
+
+
+class ChatLimited(ChatError):
+    """The platform wants fewer calls. `retry_after` is in seconds."""
+
+    code = "chat_limited"
+    retryable = True
+
+    def __init__(self, what: str, retry_after: float) -> None:
+        super().__init__(what)
+        self.retry_after = retry_after
+
+
+class ChatFormat(ChatError):
+    """The platform takes this text, but not with its formatting or its buttons as they are."""
+
+    code = "chat_format"
+
+
+class MessageGone(ChatError):
+    """The message to change was deleted, or can no longer be changed."""
+
+    code = "message_gone"
+
+
+class PlaceGone(ChatError):
+    """Nothing can be shown there any more; `instead` is where it can, if anywhere: the same place under a new id, or
+    the chat around a deleted thread.
+    """
+
+    code = "place_gone"
+
+    def __init__(self, what: str, hint: str = "", instead: Place | None = None) -> None:
+        super().__init__(what, hint)
+        self.instead = instead
+
+
+class ChatDenied(ChatError):
+    """The platform does not know the account any more: its token was revoked or is wrong."""
+
+    code = "chat_denied"

@@ -204,6 +204,15 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a prompt."""
+
+    path: Path
+    mime: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One prompt and all that the agent does until it answers, as stored."""
 
@@ -225,6 +234,8 @@ class Run:
     cost: float = 0.0  # USD
     tokens: Tokens = field(default_factory=Tokens)
     refused: tuple[str, ...] = ()  # permissions nobody could be asked about
+    message: str = ""  # the platform's id of the message that asked: what receipts and answers point at
+    attachments: tuple[Attachment, ...] = ()
     snapshot_before: str = ""  # git commit ids below refs/kugetsu/
     snapshot_after: str = ""
 
@@ -232,6 +243,17 @@ class Run:
     def duration(self) -> float:
         """Seconds from prompt to end; 0 while not both are known."""
         return (self.ended - self.started).total_seconds() if self.started and self.ended else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingFile:
+    """A file that came with a message, still with its platform."""
+
+    id: str  # by which the platform gives it out
+    name: str  # as the sender called it: not to be trusted
+    mime: str
+    size: int  # bytes, as announced; 0 where that is not known
+    voice: bool = False  # spoken, to be transcribed
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +268,13 @@ class Inbound:
     at: datetime
     directory: Path | None = None  # where a terminal stands: its project or session is understood from it
     debug: bool = False  # write the session's debug log for what this starts
+    message: str = ""  # the platform's id of the message itself; empty where messages have none
+    reply_to: str = ""  # the message of the same chat it replies to
+    direct: bool = False  # nobody else reads that chat
+    addressed: bool = True  # in a chat with others: a command to the bot, a mention of it, or a reply to it
+    edited: bool = False  # the new text of a message that was delivered before
+    joins: float = 0.0  # seconds within which the next message of this person belongs to it: an album, a long paste
+    files: tuple[IncomingFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from core.events import AgentEvent
 from core.model import (
     AskId,
+    Attachment,
     BaseSession,
     Decision,
     Document,
@@ -54,15 +55,6 @@ class AgentSession:
     directory: Path
     created: datetime
     parent_id: SessionId | None = None  # set on sub-agents' sessions, not on forks
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file that goes with a prompt."""
-
-    path: Path
-    mime: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
