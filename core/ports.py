@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.events import AgentEvent
 from core.model import (
@@ -32,6 +32,9 @@ from core.model import (
     SessionKey,
 )
 from core.progress import Progress
+
+if TYPE_CHECKING:
+    from core.messages import Post
 
 # ── the agent ──────────────────────────────────────────────────────────────────────────────────
 
@@ -327,6 +330,19 @@ class Delivery:
         return replace(self, state=state)
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A row of the inbox: what a platform delivered, and what became of it."""
+
+    row: int
+    inbound: Inbound
+    at: datetime  # when it was taken in, by our clock
+    outcome: str = ""  # accepted | refused | ignored | failed; empty while it is to be decided
+    reason: str = ""
+    held: str = ""  # waits for the answer to the question with this id: whether it is to be run so late
+    run: RunId | None = None  # what it became
+
+
 class Store(Protocol):
     """The durable truth. Each call is one committed transaction. Raises StoreError.
 
@@ -343,8 +359,26 @@ class Store(Protocol):
     async def receive(self, inbound: Inbound) -> int | None:
         """Row id, or None when this event id of this platform was received before (7 days are remembered)."""
 
-    async def close_inbound(self, row: int, outcome: str, reason: str = "") -> None:
-        """outcome: accepted | refused | ignored | failed."""
+    async def receive_all(self, inbounds: Sequence[Inbound]) -> list[Received]:
+        """The same for several, in order and together: those that were not received before."""
+
+    async def close_inbound(self, row: int, outcome: str, reason: str = "", run: RunId | None = None) -> None:
+        """outcome: accepted | refused | ignored | failed; `run` is what it became."""
+
+    async def hold_inbound(self, rows: Sequence[int], question: str) -> None:
+        """They wait for the answer to that question; with an empty one, no more."""
+
+    async def open_inbound(self, platform: str) -> list[Received]:
+        """What is still to be decided, in the order it came."""
+
+    async def inbound_of(self, platform: str, chat: str, message: str) -> Received | None:
+        """The message with the platform's id `message`, as it was first delivered."""
+
+    async def last_inbound(self, person: PersonId, place: Place) -> Received | None:
+        """The newest message of that person to that place that was decided, questions like `why` apart."""
+
+    async def move_chat(self, platform: str, chat: str, to: str) -> None:
+        """The chat goes on under another id: places, messages on their way and what was said in it move along."""
 
     # projects and base sessions
     async def adopted_projects(self) -> dict[str, Path]:
@@ -400,8 +434,20 @@ class Store(Protocol):
     async def open_operations(self) -> list[Operation]: ...
 
     # runs
-    async def add_run(self, session: SessionKey, prompt: str, person: PersonId, place: Place) -> Run:
-        """Queued, with the session's next number."""
+    async def add_run(
+        self,
+        session: SessionKey,
+        prompt: str,
+        person: PersonId,
+        place: Place,
+        *,
+        message: str = "",
+        attachments: Sequence[Attachment] = (),
+        source: str = "",
+    ) -> Run:
+        """Queued, with the session's next number. `source` names what made it, where that may be repeated after a
+        crash: the run it made before comes back then.
+        """
 
     async def save_run(self, run: Run) -> None: ...
 
@@ -433,6 +479,26 @@ class Store(Protocol):
     async def save_delivery(self, delivery: Delivery) -> None: ...
 
     async def pending_deliveries(self) -> list[Delivery]: ...
+
+    # messages on their way
+    async def add_posts(self, posts: Sequence[Post]) -> list[Post]:
+        """With their ids, in one transaction; one whose key is there already comes back as it is now."""
+
+    async def save_post(self, post: Post) -> None: ...
+
+    async def post(self, key: str) -> Post | None: ...
+
+    async def open_posts(self, platform: str) -> list[Post]:
+        """Those that are still to be sent, oldest first; and live messages and requests that are not closed."""
+
+    async def post_at(self, platform: str, chat: str, message: str) -> Post | None:
+        """Which of ours the platform's message is."""
+
+    async def posts_of(self, *, run: RunId | None = None, ask: AskId | None = None) -> list[Post]:
+        """Those about a run or a request, oldest first."""
+
+    async def newest_message(self, platform: str, chat: str) -> str:
+        """The id of the newest message, ours or another's, that is known there; ids are numbers. Empty without one."""
 
     # audit
     async def audit(self, person: PersonId, action: str, subject: str, place: Place | None, detail: str = "") -> None:

@@ -9,15 +9,20 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row
 
+from core.messages import Page, Post, PostKind, PostState
 from core.model import (
     AskId,
+    Attachment,
     BaseSession,
+    Button,
     Decision,
     Inbound,
+    IncomingFile,
     IssueRef,
     MessageId,
     PermissionRequest,
     PermissionRule,
+    Person,
     PersonId,
     Place,
     ProjectRef,
@@ -31,7 +36,7 @@ from core.model import (
     SessionState,
     Tokens,
 )
-from core.ports import Ask, Delivery, Operation
+from core.ports import Ask, Delivery, Operation, Received
 
 Values = dict[str, Any]
 
@@ -92,7 +97,42 @@ def inbound_values(inbound: Inbound) -> Values:
         "at": inbound.at,
         "directory": None if inbound.directory is None else str(inbound.directory),
         "debug": inbound.debug,
+        "message": inbound.message,
+        "reply_to": inbound.reply_to,
+        "direct": inbound.direct,
+        "addressed": inbound.addressed,
+        "edited": inbound.edited,
+        "joins": inbound.joins,
+        "files": to_json(inbound.files),
+        "held": "",
     }
+
+
+def inbound_from(row: Row[Any]) -> Inbound:
+    """A row of the inbox, as the platform delivered it."""
+    return Inbound(
+        platform=row.platform,
+        event_id=row.event_id,
+        place=Place(row.place_platform, row.place_chat, row.place_thread),
+        person=Person(PersonId(row.person), row.person_name),
+        text=row.text,
+        at=row.at,
+        directory=None if row.directory is None else Path(row.directory),
+        debug=row.debug,
+        message=row.message,
+        reply_to=row.reply_to,
+        direct=row.direct,
+        addressed=row.addressed,
+        edited=row.edited,
+        joins=row.joins,
+        files=msgspec.json.decode(row.files, type=tuple[IncomingFile, ...]),
+    )
+
+
+def received_from(row: Row[Any]) -> Received:
+    """A row of the inbox with what became of it."""
+    run = None if row.run is None else RunId(row.run)
+    return Received(row.id, inbound_from(row), row.received, row.outcome or "", row.reason or "", row.held, run)
 
 
 def base_values(base: BaseSession) -> Values:
@@ -196,6 +236,8 @@ def run_values(run: Run) -> Values:
         "refused": to_json(run.refused),
         "snapshot_before": run.snapshot_before,
         "snapshot_after": run.snapshot_after,
+        "message": run.message,
+        "attachments": msgspec.json.encode(run.attachments, enc_hook=str).decode(),
     }
 
 
@@ -228,6 +270,10 @@ def run_from(row: Row[Any]) -> Run:
         refused=msgspec.json.decode(row.refused, type=tuple[str, ...]),
         snapshot_before=row.snapshot_before,
         snapshot_after=row.snapshot_after,
+        message=row.message,
+        attachments=msgspec.json.decode(
+            row.attachments, type=tuple[Attachment, ...], dec_hook=lambda to, value: to(value)
+        ),
     )
 
 
@@ -275,3 +321,51 @@ def ask_from(row: Row[Any]) -> Ask:
 def delivery_from(row: Row[Any]) -> Delivery:
     """A row of the outbox."""
     return Delivery(id=row.id, key=row.key, place=place_from(row), run=RunId(row.run), state=row.state)
+
+
+def post_values(post: Post) -> Values:
+    """All columns of a message on its way but its id."""
+    return {
+        "key": post.key,
+        **place_values(post.place),
+        "kind": post.kind.value,
+        "text": post.page.text,
+        "format": post.page.format,
+        "buttons": to_json(post.buttons),
+        "silent": post.silent,
+        "reply_to": post.reply_to,
+        "file": post.file,
+        "file_name": post.file_name,
+        "run": post.run,
+        "ask": post.ask,
+        "state": post.state.value,
+        "message": post.message,
+        "attempts": post.attempts,
+        "repeat": post.repeat,
+        "note": post.note,
+        "created": post.created,
+    }
+
+
+def post_from(row: Row[Any]) -> Post:
+    """A row of posts."""
+    return Post(
+        key=row.key,
+        place=place_from(row),
+        kind=PostKind(row.kind),
+        page=Page(row.text, row.format),
+        created=row.created,
+        buttons=msgspec.json.decode(row.buttons, type=tuple[tuple[Button, ...], ...]),
+        silent=row.silent,
+        reply_to=row.reply_to,
+        file=row.file,
+        file_name=row.file_name,
+        run=None if row.run is None else RunId(row.run),
+        ask=None if row.ask is None else AskId(row.ask),
+        id=row.id,
+        state=PostState(row.state),
+        message=row.message,
+        attempts=row.attempts,
+        repeat=row.repeat,
+        note=row.note,
+    )

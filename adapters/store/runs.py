@@ -9,7 +9,7 @@ from sqlalchemy import Boolean, Connection, Text, bindparam, delete, func, inser
 from adapters.store.codec import run_from, run_values
 from adapters.store.database import Part, must_hit, reads, writes
 from adapters.store.tables import Words, run_text, runs
-from core.model import PersonId, Place, Run, RunId, RunState, SessionKey
+from core.model import Attachment, PersonId, Place, Run, RunId, RunState, SessionKey
 from core.ports import Chunk
 from core.progress import Progress
 from core.progress import Text as ProgressText
@@ -40,8 +40,21 @@ class Runs(Part):
     """The runs part of the store."""
 
     @writes
-    def add_run(self, db: Connection, session: SessionKey, prompt: str, person: PersonId, place: Place) -> Run:
+    def add_run(
+        self,
+        db: Connection,
+        session: SessionKey,
+        prompt: str,
+        person: PersonId,
+        place: Place,
+        *,
+        message: str = "",
+        attachments: Sequence[Attachment] = (),
+        source: str = "",
+    ) -> Run:
         """See core.ports.Store. A session made again under the same key goes on counting."""
+        if source and (made := db.execute(select(runs).where(runs.c.source == source)).one_or_none()):
+            return run_from(made)
         new = Run(
             id=RunId(0),
             session=session,
@@ -51,8 +64,10 @@ class Runs(Part):
             place=place,
             state=RunState.QUEUED,
             created=self._clock.now(),
+            message=message,
+            attachments=tuple(attachments),
         )
-        values = run_values(new)
+        values = run_values(new) | {"source": source or None}
         values["number"] = (
             select(func.coalesce(func.max(runs.c.number), 0) + 1)
             .where(runs.c.session_key == session.key)

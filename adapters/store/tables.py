@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA = "0002"  # the newest revision below migrations/versions: what a new database is made with
+SCHEMA = "0004"  # the newest revision below migrations/versions: what a new database is made with
 
 
 class Moment(TypeDecorator[datetime]):
@@ -91,12 +91,23 @@ inbox = Table(
     Column("at", Moment, nullable=False),  # the platform's time
     Column("directory", Text),
     Column("debug", Boolean, nullable=False),
+    Column("message", Text, nullable=False),  # the platform's id of the message itself
+    Column("reply_to", Text, nullable=False),
+    Column("direct", Boolean, nullable=False),
+    Column("addressed", Boolean, nullable=False),
+    Column("edited", Boolean, nullable=False),
+    Column("joins", Float, nullable=False),  # seconds
+    Column("files", Text, nullable=False),  # JSON
+    Column("held", Text, nullable=False),  # the question it waits for: run what came while kugetsu was not there?
+    Column("run", Integer),  # what it became
     Column("received", Moment, nullable=False),  # ours: what the seven days are counted from
     Column("closed", Moment),
     Column("outcome", Text),
     Column("reason", Words),
     UniqueConstraint("platform", "event_id", name="inbox_event"),
     Index("inbox_received", "received"),
+    Index("inbox_message", "platform", "place_chat", "message"),
+    Index("inbox_outcome", "outcome"),
     sqlite_autoincrement=True,
 )
 
@@ -190,7 +201,12 @@ runs = Table(
     Column("refused", Text, nullable=False),  # JSON
     Column("snapshot_before", Text, nullable=False),
     Column("snapshot_after", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("attachments", Text, nullable=False),  # JSON
+    # What made it, where that could be repeated after a crash: a message of the inbox, a run that was cut off.
+    Column("source", Text),
     UniqueConstraint("session_key", "number", name="runs_number"),
+    UniqueConstraint("source", name="runs_source"),
     Index("runs_state", "state"),
 )
 
@@ -230,6 +246,36 @@ outbox = Table(
     Column("created", Moment, nullable=False),
     UniqueConstraint("key", name="outbox_key"),
     Index("outbox_state", "state"),
+)
+
+posts = Table(
+    "posts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", Text, nullable=False),
+    *_place_columns(),
+    Column("kind", Text, nullable=False),
+    Column("text", Words, nullable=False),
+    Column("format", Words, nullable=False),
+    Column("buttons", Text, nullable=False),  # JSON
+    Column("silent", Boolean, nullable=False),
+    Column("reply_to", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("file_name", Words, nullable=False),
+    Column("run", Integer),
+    Column("ask", Text),
+    Column("state", Text, nullable=False),
+    Column("message", Text, nullable=False),  # the platform's id
+    Column("attempts", Integer, nullable=False),
+    Column("repeat", Boolean, nullable=False),
+    Column("note", Words, nullable=False),
+    Column("created", Moment, nullable=False),
+    UniqueConstraint("key", name="posts_key"),
+    Index("posts_state", "state"),
+    Index("posts_message", "platform", "chat", "message"),
+    Index("posts_run", "run"),
+    Index("posts_ask", "ask"),
+    sqlite_autoincrement=True,  # within a place, ids are the order in which messages are shown
 )
 
 schedules = Table(

@@ -17,7 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from core.errors import StoreError
 
 
-def upgrade(path: Path, revision: str | None) -> None:
+def upgrade(path: Path, revision: str | None, to: str = "head") -> None:
     """Migrate the database at `path`, now at `revision`, in one transaction.
 
     Raises StoreError when it is from a newer kugetsu.
@@ -37,7 +37,7 @@ def upgrade(path: Path, revision: str | None) -> None:
     try:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, to)
     finally:
         engine.dispose()
 

@@ -38,6 +38,18 @@ def run(path: Path, statement: str) -> list[tuple[object, ...]]:
         return db.execute(statement).fetchall()
 
 
+WHEN = "2026-03-01T12:00:00.000000+00:00"
+
+
+def fill(path: Path, table: str, **values: object) -> None:
+    """A row of `table`; what must have a value and is not given gets an empty one."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        columns = db.execute(f"PRAGMA table_info({table})").fetchall()
+        needed = {name: "" if kind == "TEXT" else 0 for _, name, kind, full, _, key in columns if full and not key}
+        row = needed | values
+        db.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "kugetsu.db"
@@ -84,16 +96,18 @@ def test_an_older_database_is_migrated_when_opened(made: Path) -> None:
     assert run(made, "SELECT count(*) FROM sessions") == [(0,)]
 
 
-def test_a_database_of_schema_0001_keeps_the_names_of_the_mirrors_files(path: Path, tmp_path: Path) -> None:
-    prepare(path)
+def test_a_database_of_schema_0001_keeps_what_is_in_it(path: Path, tmp_path: Path) -> None:
     new = tmp_path / "new.db"
     prepare(new)
-    run(path, "DROP TABLE mirror_files")
-    run(path, "CREATE TABLE mirror_files (name TEXT NOT NULL, PRIMARY KEY (name))")
+    path.parent.mkdir()
+    migrations.upgrade(path, None, "0001")
     run(path, "INSERT INTO mirror_files VALUES ('index.json')")
-    run(path, "UPDATE alembic_version SET version_num = '0001'")
+    fill(path, "inbox", platform="console", event_id="e1", text="hello", at=WHEN, received=WHEN)
+    fill(path, "runs", id=7, session_key="github.com/o/r#1", session_repo="r", prompt="do", created=WHEN, refused="[]")
     prepare(path)
     assert run(path, "SELECT * FROM mirror_files") == [("index.json", None, None)]
+    assert run(path, "SELECT event_id, text, files, outcome FROM inbox") == [("e1", "hello", "[]", None)]
+    assert run(path, "SELECT id, prompt, attachments, source FROM runs") == [(7, "do", "[]", None)]
     assert definitions(path) == definitions(new)
 
 

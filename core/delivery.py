@@ -1,0 +1,105 @@
+"""What becomes of a message after each thing that can happen to it, and of messages that came while nobody read. Pure.
+
+pending ──▶ sending ──▶ sent ──▶ closed        (closed: a live message or request that shows its end)
+   ▲           │
+   │           ├─ unreachable, limited ──▶ pending, later
+   │           ├─ in doubt, or a crash ──▶ unknown ── found ──▶ sent
+   └── marked as a possible repeat ─────────┘  (not found)
+               └─ refused for good, place gone ──▶ dropped, with the reason
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from core.errors import ChatDoubt, ChatFormat, ChatLimited, KugetsuError, PlaceGone
+from core.messages import Post, PostKind, PostState
+from core.model import Inbound
+
+LONGEST = 15.0  # seconds between attempts: an outage's end is noticed that late at most
+FRESH = timedelta(minutes=10)  # after that, what was only news is not worth a message of its own any more
+FEW = 3  # … if there are more of them than this
+MOVES = {
+    PostState.PENDING: {PostState.SENDING, PostState.DROPPED, PostState.CLOSED},
+    PostState.SENDING: {PostState.SENT, PostState.PENDING, PostState.UNKNOWN, PostState.DROPPED},
+    PostState.UNKNOWN: {PostState.SENT, PostState.PENDING, PostState.DROPPED, PostState.CLOSED},
+    PostState.SENT: {PostState.CLOSED},
+    PostState.CLOSED: set[PostState](),
+    PostState.DROPPED: set[PostState](),
+}
+
+
+def after_failure(post: Post, error: KugetsuError) -> tuple[Post, float]:
+    """The message as it is now, and seconds until the next attempt."""
+    tried = replace(post, attempts=post.attempts + 1)
+    match error:
+        case ChatDoubt():
+            return tried.in_state(PostState.UNKNOWN, str(error)), pause(tried.attempts)
+        case ChatLimited():
+            return tried.in_state(PostState.PENDING, str(error)), 0.0  # the budget holds it back
+        case ChatFormat() if post.page.format:
+            return replace(tried, page=post.page.plain).in_state(PostState.PENDING, str(error)), 0.0
+        case ChatFormat() if post.buttons:
+            return replace(tried, buttons=()).in_state(PostState.PENDING, str(error)), 0.0
+        case PlaceGone(instead=None):
+            return tried.in_state(PostState.DROPPED, str(error)), 0.0
+        case PlaceGone(instead=place) if place is not None and place != post.place:
+            return replace(tried, place=place).in_state(PostState.PENDING, str(error)), 0.0
+        case KugetsuError(retryable=True):
+            return tried.in_state(PostState.PENDING, str(error)), pause(tried.attempts)
+        case _:
+            return tried.in_state(PostState.DROPPED, str(error)), 0.0
+
+
+def pause(attempts: int) -> float:
+    """Seconds before attempt number `attempts` + 1."""
+    return min(0.5 * float(2 ** min(attempts, 10)), LONGEST)
+
+
+def after_crash(post: Post) -> Post:
+    """As the next process finds it."""
+    return (
+        post.in_state(PostState.UNKNOWN, "kugetsu ended while it was sent") if post.state is PostState.SENDING else post
+    )
+
+
+def not_found(post: Post) -> Post:
+    """In doubt, and not to be found: shown again rather than lost, and it says so."""
+    return replace(post.in_state(PostState.PENDING, post.note), repeat=True)
+
+
+def outdated(posts: Sequence[Post], now: datetime) -> list[Post]:
+    """Of what waits for one place: news so old and so many that one message sums them up. Answers, requests and files
+    never are.
+    """
+    news = [post for post in posts if post.kind in {PostKind.NOTICE, PostKind.REPLY} and now - post.created > FRESH]
+    return news if len(news) > FEW else []
+
+
+# ── what came while nobody read ────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogPolicy:
+    """The configuration's `runs.backlog`."""
+
+    ask_after: timedelta = timedelta(minutes=10)
+    ask_above: int = 3
+    drop_after: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is done with the messages to one place: so many of the oldest are dropped, the others run or asked for."""
+
+    dropped: int
+    ask: bool
+
+
+def backlog(messages: Sequence[Inbound], now: datetime, policy: BacklogPolicy) -> Backlog:
+    """`messages`, oldest first, were sent to one place before now, while kugetsu was not there."""
+    kept = [message for message in messages if now - message.at <= policy.drop_after]
+    ask = len(kept) > policy.ask_above or any(now - message.at > policy.ask_after for message in kept)
+    return Backlog(len(messages) - len(kept), ask and bool(kept))
