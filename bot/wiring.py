@@ -143,7 +143,7 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
     )
     mailboxes = Mailboxes(runs.next, complain)
     doctor = Doctor(settings, surroundings.config, state_dir, projects.all, agent, workspace, running=True)
-    offers = Offers()
+    offers = Offers(store)
     roster = Roster(settings.people("admins"), settings.people("drivers"), settings.people("viewers"))
     callers = Callers(store, projects, sessions, roster, settings.default_instance)
     prompts = Prompts(store, mailboxes, audience, settings.runs.queue_depth, logs.enable)

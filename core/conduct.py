@@ -98,7 +98,7 @@ class Conductor:
     async def _begin(self, key: SessionKey, project: Project, title: str, prompt: str, caller: Caller) -> Reply:
         """Start `key`, or say what there is already."""
         if not await self._store.session(key) and (oldest := await self._ending.room(project)):
-            offers = (self._offers.make(f"Archive {oldest.key.tag}", f"/archive {oldest.key}"),)
+            offers = (await self._offers.make(f"Archive {oldest.key.tag}", f"/archive {oldest.key}"),)
             return Reply(view.full(project, oldest, offers), ok=False, code="full", data=session_data(oldest, []))
         try:
             session = await self._sessions.plan_start(key, project, title)
@@ -120,8 +120,8 @@ class Conductor:
         issues, complaints = await self._issues.recent()
         known = {session.key.ref.key for session in sessions}
         fresh = [issue for issue in issues if issue.ref.key not in known]
-        offers = [self._offers.make(f"{s.key.tag} {s.title}".strip(), f"/watch {s.key}") for s in sessions]
-        offers += [self._offers.make(f"Start {i.ref.tag} {i.title}", f"/start {i.ref}") for i in fresh]
+        offers = [await self._offers.make(f"{s.key.tag} {s.title}".strip(), f"/watch {s.key}") for s in sessions]
+        offers += [await self._offers.make(f"Start {i.ref.tag} {i.title}", f"/start {i.ref}") for i in fresh]
         data = [session_data(session, []) for session in sessions]
         data += [{"ref": str(issue.ref), "title": issue.title, "url": issue.url, "state": "new"} for issue in fresh]
         document = view.suggestions(sessions, fresh, complaints, offers)
@@ -177,9 +177,9 @@ class Conductor:
             raise error
         places = await self._store.places(key)
         offers = (
-            self._offers.make("Continue here", f"/continue {session.key} -- {message}"),
-            self._offers.make("Fork", f"/fork {session.key} -- {message}"),
-            self._offers.make("Watch", f"/watch {session.key}"),
+            await self._offers.make("Continue here", f"/continue {session.key} -- {message}"),
+            await self._offers.make("Fork", f"/fork {session.key} -- {message}"),
+            await self._offers.make("Watch", f"/watch {session.key}"),
         )
         data = session_data(session, places)
         return Reply(view.exists(session, places, offers), ok=False, code=error.code, data=data)

@@ -434,6 +434,12 @@ class Store(Protocol):
 
     async def open_asks(self) -> list[Ask]: ...
 
+    # offers
+    async def add_offer(self, button: str, line: str) -> None:
+        """What pressing `button` says; forgotten after 30 days."""
+
+    async def offer(self, button: str) -> str | None: ...
+
     # outbox
     async def enqueue(self, run: RunId, places: Sequence[Place]) -> list[Delivery]:
         """One pending row a place, keyed by run and place; repeating it adds nothing."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from core import rules, view
-from core.asks import Asks
+from core.asks import Asks, refusal
 from core.audience import Audience, Show
 from core.errors import AgentError, AgentSessionGone, KugetsuError, NotFound, StoreError, WorkspaceError
-from core.events import Asked, Outcome, Said, Settled
+from core.events import Asked, Outcome, Refused, Said, Settled
 from core.journal import Journal
 from core.live import Complain
 from core.model import (
@@ -21,6 +21,7 @@ from core.model import (
     PermissionRule,
     Place,
     Project,
+    Refusal,
     Run,
     RunState,
     Session,
@@ -54,7 +55,7 @@ class Live:
     task: asyncio.Task[None] | None = None
     prompted: bool = False
     stopping: bool = False
-    refused: list[str] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
 
     def advance(self, progress: Progress) -> None:
         """Take the new state and have every place show it; never waits."""
@@ -167,7 +168,7 @@ class Runs:
                 live.run = replace(live.run, snapshot_before=await self._snapshot(live, "before"))
             known = Known.ABSENT
             if live.run.state is RunState.SENDING:
-                known = await self._agent.lookup(self._agent_run(live, session))
+                known = await self._agent.lookup(self._agent_run(live, session, project))
             else:
                 message_id = self._agent.new_message_id()
                 live.run = replace(live.run, message_id=message_id, state=RunState.SENDING, started=self._clock.now())
@@ -177,7 +178,7 @@ class Runs:
             await self._follow(live, session, project, known)
 
     async def _follow(self, live: Live, session: Session, project: Project, known: Known) -> None:
-        agent_run = self._agent_run(live, session)
+        agent_run = self._agent_run(live, session, project)
         events = self._agent.run(agent_run) if known is Known.ABSENT else self._agent.attach(agent_run)
         live.prompted = True
         self._prompting(session)
@@ -191,6 +192,9 @@ class Runs:
                     ask = self._asks.take(live.run, session, event.request, partial(self._grant, live))
                     beside.create_task(self._ask(live, project, ask, event))
                     continue
+                if isinstance(event, Refused):
+                    denied = rules.verdict(event.request, agent_run.rules) == rules.DENY
+                    live.refused.append(refusal(event.request, denied=denied))
                 if isinstance(event, Said) and not event.reasoning:
                     self._journal.add(Chunk(live.run.id, event.part, event.text, event.whole))
                 if isinstance(event, Settled):
@@ -205,9 +209,9 @@ class Runs:
         key, request = live.run.session, asked.request
         try:
             session = await self._store.session(key)
-            answered = await self._asks.by_rule(ask, (*project.permissions, *(session.rules if session else ())))
+            answered = await self._asks.by_rule(ask, _standing(project, session))
             if answered == rules.DENY:
-                live.refused.append(view.request_line(request))
+                live.refused.append(refusal(request, denied=True))
             if answered or not self._asks.is_open(ask):
                 return
             live.advance(fold(live.progress, asked))
@@ -241,7 +245,7 @@ class Runs:
     async def _grant(self, live: Live, granted: Sequence[PermissionRule]) -> None:
         await self._store.change_session(
             live.run.session,
-            lambda now: replace(now, rules=(*now.rules, *(rule for rule in granted if rule not in now.rules))),
+            lambda now: rules.granted(now, granted),
         )
 
     async def _enter(self, live: Live, state: SessionState) -> None:
@@ -358,7 +362,7 @@ class Runs:
             code, said = INTERNAL, view.internal_error()
         return replace(live.progress, outcome=Outcome.FAILED, asking=(), error_code=code, error=said.markdown)
 
-    def _agent_run(self, live: Live, session: Session) -> AgentRun:
+    def _agent_run(self, live: Live, session: Session, project: Project) -> AgentRun:
         return AgentRun(
             session.agent_id,
             session.directory,
@@ -367,6 +371,7 @@ class Runs:
             model=self._choices.model,
             agent=self._choices.agent,
             system=view.FOR_THE_AGENT,
+            rules=_standing(project, session),
         )
 
     def _checkout(self, session: Session) -> AbstractAsyncContextManager[object]:
@@ -374,6 +379,11 @@ class Runs:
         if session.branch:
             return nullcontext()
         return self._checkouts.setdefault(str(session.directory), asyncio.Lock())
+
+
+def _standing(project: Project, session: Session | None) -> tuple[PermissionRule, ...]:
+    """The rules that answer for people; what was granted to the session comes after the project's, and so counts."""
+    return (*project.permissions, *(session.rules if session else ()))
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

@@ -22,6 +22,7 @@ from core.model import (
     Place,
     ProjectRef,
     QuestionRequest,
+    Refusal,
     Run,
     RunId,
     RunState,
@@ -225,7 +226,7 @@ def run_from(row: Row[Any]) -> Run:
             row.tokens_cache_read,
             row.tokens_cache_write,
         ),
-        refused=msgspec.json.decode(row.refused, type=tuple[str, ...]),
+        refused=msgspec.json.decode(row.refused, type=tuple[Refusal, ...]),
         snapshot_before=row.snapshot_before,
         snapshot_after=row.snapshot_after,
     )

@@ -12,6 +12,7 @@ from adapters.store.codec import place_values
 from adapters.store.database import Database, writes
 from adapters.store.inbox import Inbox
 from adapters.store.mirrored import Mirrored
+from adapters.store.offers import Offers
 from adapters.store.operations import Operations
 from adapters.store.outbox import Outbox
 from adapters.store.runs import Runs
@@ -29,7 +30,7 @@ def _nobody_listens() -> None:
     """What `changed` is when there is no mirror."""
 
 
-class SqlStore(Inbox, Sessions, Operations, Runs, Outbox, Mirrored):
+class SqlStore(Inbox, Sessions, Operations, Runs, Outbox, Offers, Mirrored):
     """`core.ports.Store` on SQLite, in `state_dir`/kugetsu.db.
 
     One process at a time may have it open. `changed` is called, on the event loop, whenever sessions, places or bases

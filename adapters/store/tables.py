@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA = "0002"  # the newest revision below migrations/versions: what a new database is made with
+SCHEMA = "0003"  # the newest revision below migrations/versions: what a new database is made with
 
 
 class Moment(TypeDecorator[datetime]):
@@ -230,6 +230,15 @@ outbox = Table(
     Column("created", Moment, nullable=False),
     UniqueConstraint("key", name="outbox_key"),
     Index("outbox_state", "state"),
+)
+
+offers = Table(
+    "offers",
+    metadata,
+    Column("id", Text, primary_key=True),  # what the button carries
+    Column("line", Words, nullable=False),
+    Column("created", Moment, nullable=False),
+    Index("offers_created", "created"),
 )
 
 schedules = Table(

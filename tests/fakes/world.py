@@ -81,7 +81,7 @@ class Outside:
 
 READS = {
     "session sessions base bases places session_at open_operations unfinished_runs runs run received_text open_asks",
-    "pending_deliveries adopted_projects capabilities find_session list_sessions lookup inspect locate snapshot_head",
+    "offer pending_deliveries adopted_projects capabilities find_session list_sessions lookup inspect locate snapshot_head",
     "changed_files open close",
 }
 
@@ -173,7 +173,7 @@ class World:
             self._complain,
         )
         self.mailboxes = Mailboxes(self.runs.next, self._complain)
-        offers = Offers()
+        offers = Offers(self.store)
         roster = Roster(admins=frozenset({ANN.id}), drivers=frozenset({BOB.id}), viewers=frozenset({VIEWER.id}))
         callers = Callers(self.store, self.projects, self.sessions, roster, outside.default_instance)
         prompts = Prompts(self.store, self.mailboxes, self.audience, outside.queue_depth, self.debugged.append)

@@ -24,6 +24,7 @@ from adapters.store.sql import SqlStore
 from adapters.store.tables import SCHEMA, metadata
 from adapters.store.translate import translate
 from core.errors import StoreError
+from core.model import PersonId, Place, Refusal
 
 ROOT = Path(__file__).parents[3]
 
@@ -88,6 +89,7 @@ def test_a_database_of_schema_0001_keeps_the_names_of_the_mirrors_files(path: Pa
     prepare(path)
     new = tmp_path / "new.db"
     prepare(new)
+    run(path, "DROP TABLE offers")
     run(path, "DROP TABLE mirror_files")
     run(path, "CREATE TABLE mirror_files (name TEXT NOT NULL, PRIMARY KEY (name))")
     run(path, "INSERT INTO mirror_files VALUES ('index.json')")
@@ -95,6 +97,24 @@ def test_a_database_of_schema_0001_keeps_the_names_of_the_mirrors_files(path: Pa
     prepare(path)
     assert run(path, "SELECT * FROM mirror_files") == [("index.json", None, None)]
     assert definitions(path) == definitions(new)
+
+
+async def test_what_runs_of_schema_0002_were_refused_stays_readable(path: Path, tmp_path: Path) -> None:
+    store = SqlStore(path.parent, ManualClock())
+    await store.open()
+    key = session().key
+    for number in range(3):
+        await store.add_run(key, f"run {number}", PersonId("console:local"), Place("console", "local"))
+    await store.close()
+    run(path, "DROP TABLE offers")
+    run(path, """UPDATE runs SET refused = '["bash grüße", "question: why?"]' WHERE number = 2""")
+    run(path, "UPDATE alembic_version SET version_num = '0002'")
+    await store.open()
+    kept = (Refusal("bash grüße"), Refusal("question: why?"))
+    assert [run.refused for run in await store.runs(key)] == [(), kept, ()]
+    await store.close()
+    prepare(tmp_path / "new.db")
+    assert definitions(path) == definitions(tmp_path / "new.db")
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(made: Path) -> None:
