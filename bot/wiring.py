@@ -119,6 +119,7 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
     journal = Journal(store, clock, complain)
     audience = Audience(store, chats, journal, clock, complain)
     asks = Asks(store, agent, audience, clock, settings.runs.question_timeout)
+    offers = Offers(store)
     choices = Choices(settings.runs.max_concurrent, settings.opencode.model, settings.opencode.agent)
     bases = Bases(store, agent, workspace, clock, choices.model, choices.agent)
 
@@ -134,6 +135,7 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
         sessions,
         audience,
         asks,
+        offers,
         journal,
         clock,
         choices,
@@ -143,7 +145,6 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
     )
     mailboxes = Mailboxes(runs.next, complain)
     doctor = Doctor(settings, surroundings.config, state_dir, projects.all, agent, workspace, running=True)
-    offers = Offers(store)
     roster = Roster(settings.people("admins"), settings.people("drivers"), settings.people("viewers"))
     callers = Callers(store, projects, sessions, roster, settings.default_instance)
     prompts = Prompts(store, mailboxes, audience, settings.runs.queue_depth, logs.enable)
@@ -164,7 +165,7 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
     files = Files(store, workspace, sessions, audience)
     handlers = {**conductor.commands, **overview.commands, **upkeep.commands, **files.commands}
     reception = Reception(store, callers, handlers, conductor.say, asks, offers, clock, complain)
-    recovery = Recovery(store, audience, clock)
+    recovery = Recovery(store, audience, offers, clock)
     return Parts(
         store,
         mirror,

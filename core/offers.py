@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 
-from core.model import Button
+from core import rules, view
+from core.errors import AgentInDoubt
+from core.model import Button, Run, RunState, Session, SessionState
 from core.ports import Store
 
 
@@ -19,6 +21,21 @@ class Offers:
         button = Button(secrets.token_urlsafe(9), label)
         await self._store.add_offer(button.id, line)
         return button
+
+    async def after(self, run: Run, session: Session) -> tuple[Button, ...]:
+        """What can be done about a run that is over. Raises StoreError."""
+        if session.state is SessionState.GONE:
+            return ()
+        what = f"--run {run.number} {session.key}"
+        if run.error_code == AgentInDoubt.code:
+            again = await self.make("Send it again", f"/retry {what}")
+            return (again, await self.make("Leave it", f"/retry --leave {what}"))
+        buttons = []
+        if run.state is not RunState.DONE:
+            buttons.append(await self.make("Retry", f"/retry {what}"))
+        if rules.allowing(run.refused):
+            buttons.append(await self.make(view.retry_with(run.refused), f"/retry --allow {what}"))
+        return tuple(buttons)
 
     async def line(self, button: str) -> str | None:
         """What pressing says; None for a button that is not an offer, or too old. Raises StoreError."""

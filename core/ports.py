@@ -13,6 +13,7 @@ from core.events import AgentEvent
 from core.model import (
     AskId,
     BaseSession,
+    Button,
     Decision,
     Document,
     Inbound,
@@ -534,6 +535,7 @@ class RunReport:
     run: Run
     session: Session
     files_changed: int | None = None  # None where nobody counted
+    buttons: tuple[Button, ...] = ()  # what can be done about how it ended
 
 
 class LiveMessage(Protocol):

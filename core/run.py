@@ -17,6 +17,7 @@ from core.journal import Journal
 from core.live import Complain
 from core.model import (
     AskId,
+    Button,
     Document,
     PermissionRule,
     Place,
@@ -28,6 +29,7 @@ from core.model import (
     SessionKey,
     SessionState,
 )
+from core.offers import Offers
 from core.ports import AgentPort, AgentRun, Chunk, Clock, Known, RunHeader, RunReport, Store, Workspace
 from core.progress import Progress, fold
 from core.projects import Projects
@@ -87,6 +89,7 @@ class Runs:
         sessions: Sessions,
         audience: Audience,
         asks: Asks,
+        offers: Offers,
         journal: Journal,
         clock: Clock,
         choices: Choices,
@@ -101,6 +104,7 @@ class Runs:
         self._sessions = sessions
         self._audience = audience
         self._asks = asks
+        self._offers = offers
         self._journal = journal
         self._clock = clock
         self._choices = choices
@@ -110,6 +114,7 @@ class Runs:
         self._slots = asyncio.Semaphore(choices.max_concurrent)
         self._live: dict[str, Live] = {}
         self._checkouts: dict[str, asyncio.Lock] = {}
+        self._told: set[str] = set()  # keys of sessions whose people know what cannot be asked
 
     async def next(self, key: SessionKey) -> bool:
         """Drive the session's oldest waiting run to its end. False when none waits."""
@@ -164,6 +169,7 @@ class Runs:
             live.session = session = await self._sessions.prepare(
                 key, project, lambda said: self._audience.tell(key, said)
             )
+            await self._tell_what_cannot_be_asked(key)
             if not live.run.snapshot_before:
                 live.run = replace(live.run, snapshot_before=await self._snapshot(live, "before"))
             known = Known.ABSENT
@@ -176,6 +182,13 @@ class Runs:
                 self._fault("prompt recorded")
             live.show = await self._audience.open(RunHeader(live.run, session, live.run.person))
             await self._follow(live, session, project, known)
+
+    async def _tell_what_cannot_be_asked(self, key: SessionKey) -> None:
+        if key.key not in self._told:
+            capabilities = await self._agent.capabilities()
+            self._told.add(key.key)
+            if not capabilities.asks:
+                await self._audience.tell(key, view.cannot_ask())
 
     async def _follow(self, live: Live, session: Session, project: Project, known: Known) -> None:
         agent_run = self._agent_run(live, session, project)
@@ -301,7 +314,7 @@ class Runs:
             model=progress.model,
             cost=progress.cost,
             tokens=progress.tokens,
-            refused=tuple(live.refused),
+            refused=tuple(dict.fromkeys(live.refused)),  # an agent may try the same twice
         )
         show = live.show
         if session:
@@ -309,9 +322,17 @@ class Runs:
         await self._save_surely(live, session_state, list(show.slots) if show else [])
         self._fault("answer recorded")
         if live.session and show:
-            report = RunReport(live.run, live.session, await self._files_changed(live))
+            files_changed = await self._files_changed(live)
+            report = RunReport(live.run, live.session, files_changed, await self._buttons(live.run, live.session))
             await self._audience.close(show, report)
             await self._sessions.abandon(live.session.key)
+
+    async def _buttons(self, run: Run, session: Session) -> tuple[Button, ...]:
+        try:
+            return await self._offers.after(run, session)
+        except StoreError as error:  # what was answered matters more
+            self._complain(f"no buttons for the end of run {run.number} of {session.key}", error)
+            return ()
 
     async def _save_surely(self, live: Live, state: SessionState, places: list[Place]) -> None:
         told = False

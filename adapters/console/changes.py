@@ -78,6 +78,7 @@ def finished(thread: str, report: RunReport) -> wire.Finished:
         tokens=run.tokens,
         duration=run.duration,
         refused=tuple(refusal.line for refusal in run.refused),
+        buttons=report.buttons,
     )
 
 
