@@ -1,4 +1,4 @@
-"""The composition root: the only module that names concrete adapters."""
+"""The composition root: the only module that names concrete adapters, but for bot.opencode."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from adapters.archive.tar import TarArchives
 from adapters.console.server import ConsoleChat
 from adapters.forge import ForgeConfig, Forges
 from adapters.git.workspace import GitWorkspace
-from adapters.opencode.server import OpencodeServer
 from adapters.store.edits import MirrorEdits
 from adapters.store.mirror import Mirror
 from adapters.store.sql import SqlStore
 from bot.clock import SystemClock
 from bot.doctor import Doctor
 from bot.logs import Redactor
-from bot.opencode import opencode_settings
+from bot.opencode import opencode_agent, opencode_settings
 from bot.session_logs import SessionLogs
 from bot.settings import Settings
 from bot.worktree_mark import write_mark
@@ -104,7 +103,7 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
     mirror = Mirror(state_dir, store, clock, log.warning)
     logs = SessionLogs(state_dir / "logs", redactor, everything=settings.debug)
     opencode = opencode_settings(settings, surroundings.agent_env, redactor)
-    agent = OpencodeServer(opencode, clock, log.warning, logs.trace)
+    agent = opencode_agent(settings.opencode.transport, opencode, clock, log.warning, logs.trace)
     public_env = {name: value for name, value in os.environ.items() if name not in opencode.hidden_env}
     workspace = surroundings.workspace or GitWorkspace(public_env, log.warning)
     configured = (*settings.known_projects(), *filter(None, [surroundings.demo]))
