@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from adapters.opencode.server import OpencodeServerSettings
+from adapters.opencode.binary import Binary, find_binary
+from adapters.opencode.command import OpencodeCommand
+from adapters.opencode.data import check_data, would_migrate
+from adapters.opencode.program import environment
+from adapters.opencode.server import OpencodeServer
+from adapters.opencode.settings import OpencodeServerSettings, Trace
 from bot.logs import Redactor
 from bot.settings import Settings
-from core.errors import StoreError
+from core.errors import AgentUnsupported, StoreError, WouldMigrate
+from core.ports import AgentPort, Clock
 
 STATE_FILE = "opencode-server.json"
 
@@ -43,7 +51,38 @@ def opencode_settings(
         env=environ | {"PATH": f"{_tools(settings.state_dir)}{os.pathsep}{environ.get('PATH', os.environ['PATH'])}"},
         hidden_env=frozenset(hidden),
         max_rss_mb=chosen.max_rss_mb,
+        allow_migration=chosen.allow_migration,
     )
+
+
+def opencode_agent(
+    transport: str, chosen: OpencodeServerSettings, clock: Clock, notice: Callable[[str], None], trace: Trace
+) -> AgentPort:
+    """The backend of `opencode.transport`."""
+    backend = OpencodeCommand if transport == "cli" else OpencodeServer
+    return backend(chosen, clock, notice, trace)
+
+
+async def data_at_stake(chosen: OpencodeServerSettings) -> WouldMigrate | None:
+    """What starting opencode would do to the user's data, unless that is allowed. Starts nothing in the usual case.
+
+    Whatever else is wrong with opencode is said when it is used.
+    """
+    if chosen.url or chosen.allow_migration:
+        return None
+    env = environment(chosen.env, chosen.hidden_env)
+    found = shutil.which(str(Path(chosen.command).expanduser()), path=env.get("PATH"))
+    there = [path for path in (*([Path(found)] if found else []), *chosen.candidates) if path.is_file()]
+    # Which of them is used shows only when each was asked for its version, which takes a second.
+    if not any([await asyncio.to_thread(would_migrate, Binary(path, ""), env) for path in there]):
+        return None
+    try:
+        await check_data(await find_binary(chosen.command, chosen.candidates, env), env)
+    except WouldMigrate as error:
+        return error
+    except AgentUnsupported:
+        return None
+    return None
 
 
 def _tools(state_dir: Path) -> Path:

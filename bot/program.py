@@ -22,12 +22,13 @@ from bot.demo.endpoint import ModelEndpoint
 from bot.demo.model import DemoModel
 from bot.doctor import broken, report
 from bot.logs import Redactor, set_up
+from bot.opencode import data_at_stake, opencode_settings
 from bot.service import SOCKET, Service
 from bot.settings import Settings, find_config, load
 from bot.wiring import Surroundings
 from bot.worktree_mark import read_mark
 from core import commands
-from core.errors import Busy, KugetsuError, NotFound
+from core.errors import Busy, KugetsuError, NotFound, WouldMigrate
 from core.ports import Reply
 
 TAKE_OVER = 10.0  # seconds to wait for a process that holds the lock and does not listen yet, or not any more
@@ -81,6 +82,8 @@ class Program:
 
     async def serve(self) -> int:
         """The bot, until SIGTERM or Ctrl-C."""
+        if problem := await self._data_at_stake():
+            raise problem
         leave = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -110,7 +113,7 @@ class Program:
                 self._log_aside(stack)
             elif self.surroundings.demo:  # through a pipe a chat is quiet, but nobody should miss that this is no agent
                 print(*self._banner(), sep="\n", flush=True)
-            program = await self._with_demo_model(stack) if self.surroundings.demo else self
+            program = await (self._with_demo_model(stack) if self.surroundings.demo else self._with_consent())
             service, socket = await stack.enter_async_context(program.bot())
             first: list[str] = []
             if service:
@@ -132,6 +135,21 @@ class Program:
         stack.push_async_callback(endpoint.stop)
         env = demo_project.opencode_env(self.settings.state_dir.parent, endpoint.url)
         return replace(self, surroundings=replace(self.surroundings, agent_env=env))
+
+    async def _data_at_stake(self) -> WouldMigrate | None:
+        return await data_at_stake(opencode_settings(self.settings, self.surroundings.agent_env, self.redactor))
+
+    async def _with_consent(self) -> Program:
+        """Ask before opencode changes a user's data for good. Raises WouldMigrate when it must not, or nobody is there.
+
+        A bot that runs has its opencode already.
+        """
+        if await _answers(self.settings.state_dir / SOCKET) or not (problem := await self._data_at_stake()):
+            return self
+        if not await _agreed(f"{problem}.\nThere is no way back but a copy of that file. Change it? [y/N] "):
+            raise problem
+        opencode = self.settings.opencode.model_copy(update={"allow_migration": True})
+        return replace(self, settings=self.settings.model_copy(update={"opencode": opencode}))
 
     async def _adopt(self, service: Service, *, yes: bool) -> list[str]:
         """Ask once whether the checkout one stands in is to be a project; the lines to say first."""
@@ -159,11 +177,7 @@ class Program:
                     f"{located.top} is no project yet, and there is nobody to ask.",
                     f"`kugetsu chat --yes` takes it, with the model {model}; or add it to `projects:` in config.yaml.",
                 )
-            try:
-                answer = await terminal.read_line(question)
-            except EOFError:
-                answer = ""
-            if answer.strip().lower() not in {"y", "yes"}:
+            if not await _agreed(question):
                 raise NotFound("Then there is nothing to work on.", "`kugetsu chat --demo` shows how it would be.")
         return ["/init --here"]
 
@@ -205,6 +219,17 @@ class Program:
                     "Look at its log; end it if it hangs. Nothing of its state is lost by that.",
                 )
             yield service, socket
+
+
+async def _agreed(question: str) -> bool:
+    """Yes, by a person at the terminal; nobody there says no."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    try:
+        answer = await terminal.read_line(question)
+    except EOFError:
+        return False
+    return answer.strip().lower() in {"y", "yes"}
 
 
 async def _answers(socket: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The composition root: the only module that names concrete adapters."""
+"""The composition root: the only module that names concrete adapters, but for bot.opencode."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from adapters.archive.tar import TarArchives
 from adapters.console.server import ConsoleChat
 from adapters.forge import ForgeConfig, Forges
 from adapters.git.workspace import GitWorkspace
-from adapters.opencode.server import OpencodeServer
 from adapters.store.edits import MirrorEdits
 from adapters.store.mirror import Mirror
 from adapters.store.sql import SqlStore
 from bot.clock import SystemClock
 from bot.doctor import Doctor
 from bot.logs import Redactor
-from bot.opencode import opencode_settings
+from bot.opencode import opencode_agent, opencode_settings
 from bot.session_logs import SessionLogs
 from bot.settings import Settings
 from bot.worktree_mark import write_mark
@@ -104,7 +103,7 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
     mirror = Mirror(state_dir, store, clock, log.warning)
     logs = SessionLogs(state_dir / "logs", redactor, everything=settings.debug)
     opencode = opencode_settings(settings, surroundings.agent_env, redactor)
-    agent = OpencodeServer(opencode, clock, log.warning, logs.trace)
+    agent = opencode_agent(settings.opencode.transport, opencode, clock, log.warning, logs.trace)
     public_env = {name: value for name, value in os.environ.items() if name not in opencode.hidden_env}
     workspace = surroundings.workspace or GitWorkspace(public_env, log.warning)
     configured = (*settings.known_projects(), *filter(None, [surroundings.demo]))
@@ -119,6 +118,7 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
     journal = Journal(store, clock, complain)
     audience = Audience(store, chats, journal, clock, complain)
     asks = Asks(store, agent, audience, clock, settings.runs.question_timeout)
+    offers = Offers(store)
     choices = Choices(settings.runs.max_concurrent, settings.opencode.model, settings.opencode.agent)
     bases = Bases(store, agent, workspace, clock, choices.model, choices.agent)
 
@@ -134,6 +134,7 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
         sessions,
         audience,
         asks,
+        offers,
         journal,
         clock,
         choices,
@@ -143,7 +144,6 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
     )
     mailboxes = Mailboxes(runs.next, complain)
     doctor = Doctor(settings, surroundings.config, state_dir, projects.all, agent, workspace, running=True)
-    offers = Offers()
     roster = Roster(settings.people("admins"), settings.people("drivers"), settings.people("viewers"))
     callers = Callers(store, projects, sessions, roster, settings.default_instance)
     prompts = Prompts(store, mailboxes, audience, settings.runs.queue_depth, logs.enable)
@@ -164,7 +164,7 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
     files = Files(store, workspace, sessions, audience)
     handlers = {**conductor.commands, **overview.commands, **upkeep.commands, **files.commands}
     reception = Reception(store, callers, handlers, conductor.say, asks, offers, clock, complain)
-    recovery = Recovery(store, audience, clock)
+    recovery = Recovery(store, audience, offers, clock)
     return Parts(
         store,
         mirror,

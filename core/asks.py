@@ -21,6 +21,7 @@ from core.model import (
     Place,
     Question,
     QuestionRequest,
+    Refusal,
     Run,
     RunId,
     Session,
@@ -89,21 +90,21 @@ class Asks:
         self._over(entry)
         return verdict
 
-    async def by_people(self, ask: AskId) -> str:
-        """Show the request everywhere and wait for its end. Returns the line for the run's list of refusals, or ""."""
+    async def by_people(self, ask: AskId) -> Refusal | None:
+        """Show the request everywhere and wait for its end. Returns what was refused because nobody answered."""
         entry = self._open.get(ask)
         if entry is None:
-            return ""
-        line = view.request_line(entry.ask.request)
+            return None
+        refused = refusal(entry.ask.request)
         if not await self._audience.can_ask(entry.session.key):
             await self._tell_agent(entry, Decision("reject", message=NOBODY))
             self._over(entry)
-            return line
+            return refused
         await self._store.add_ask(entry.ask)
         entry.shown = True
         if entry.over.is_set():
             await self._settle(entry, WITHDRAWN, None)
-            return ""
+            return None
         await self._audience.ask(entry.ask)
         seconds = self._timeout.total_seconds()
         timer = asyncio.create_task(self._clock.sleep(seconds))
@@ -114,12 +115,12 @@ class Asks:
             timer.cancel()
             waiting.cancel()
         if entry.over.is_set():
-            return ""
+            return None
         async with entry.deciding:  # somebody may be deciding in the last moment
             if entry.over.is_set():
-                return ""
+                return None
             await self._decide(entry, Decision("reject", message=TOO_LATE.format(hours=seconds / 3600)), None)
-        return line
+        return refused
 
     async def withdraw(self, run: RunId, request_id: str = "") -> None:
         """The request was answered elsewhere; without `request_id`: the run has ended."""
@@ -150,8 +151,7 @@ class Asks:
         request = entry.ask.request
         if decision.reply == "always" and isinstance(request, PermissionRequest):
             # Before the agent goes on: it may ask the same again at once.
-            patterns = request.always or request.patterns or ("*",)
-            await entry.grant([PermissionRule(request.permission, pattern, rules.ALLOW) for pattern in patterns])
+            await entry.grant(rules.allowing([refusal(request)]))
         try:
             told = await self._tell_agent(entry, decision)
         except (KugetsuError, asyncio.CancelledError):
@@ -175,6 +175,14 @@ class Asks:
     async def _tell_agent(self, entry: _Open, decision: Decision) -> bool:
         session = entry.session
         return await self._agent.decide(session.agent_id, session.directory, entry.ask.request.id, decision)
+
+
+def refusal(request: AgentRequest, *, denied: bool = False) -> Refusal:
+    """For the run's list. `denied`: by the project's rules, which only the configuration changes."""
+    line = view.request_line(request)
+    if denied or not isinstance(request, PermissionRequest):
+        return Refusal(line)
+    return Refusal(line, request.permission, request.always or request.patterns)
 
 
 def to_decision(request: AgentRequest, reply: str, text: str) -> Decision:

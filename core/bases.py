@@ -102,6 +102,7 @@ class Bases:
             model=self._model,
             agent=self._agent_role,
             system=view.FOR_THE_AGENT,  # the same as its forks get: cached prompts are shared by prefix
+            rules=project.permissions,
         )
         progress = Progress()
         async with aclosing(self._agent.run(run)) as events:

@@ -128,7 +128,12 @@ TABLE: tuple[Spec, ...] = (
         "run the last prompt again after a failure or stop",
         Role.DRIVER,
         ref=Need.MAY,
-        examples=("retry",),
+        options=(
+            Option("allow", "also allow what the run was refused, from now on"),
+            Option("run", "that run of the session instead of the last", "RUN"),
+            Option("leave", "do not: leave a run in doubt as it is"),
+        ),
+        examples=("retry", "retry --allow"),
         runs=True,
     ),
     Spec("status", "this session: state, branch, runs, what waits", Role.VIEWER, ref=Need.MAY, examples=("status",)),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from core import commands, refs, view
+from core import commands, refs, rules, view
 from core.access import Role
 from core.audience import Audience
 from core.callers import Caller, Callers
@@ -13,7 +13,7 @@ from core.commands import Command
 from core.ending import Ending
 from core.errors import KugetsuError, NotFound, RefError, SessionExists, UsageError
 from core.issues import Issues
-from core.model import IssueRef, Project, Run, RunState, Session, SessionKey
+from core.model import IssueRef, Project, Run, RunState, Session, SessionKey, SessionState
 from core.offers import Offers
 from core.ports import Reply, Store
 from core.projects import Projects
@@ -98,7 +98,7 @@ class Conductor:
     async def _begin(self, key: SessionKey, project: Project, title: str, prompt: str, caller: Caller) -> Reply:
         """Start `key`, or say what there is already."""
         if not await self._store.session(key) and (oldest := await self._ending.room(project)):
-            offers = (self._offers.make(f"Archive {oldest.key.tag}", f"/archive {oldest.key}"),)
+            offers = (await self._offers.make(f"Archive {oldest.key.tag}", f"/archive {oldest.key}"),)
             return Reply(view.full(project, oldest, offers), ok=False, code="full", data=session_data(oldest, []))
         try:
             session = await self._sessions.plan_start(key, project, title)
@@ -120,8 +120,8 @@ class Conductor:
         issues, complaints = await self._issues.recent()
         known = {session.key.ref.key for session in sessions}
         fresh = [issue for issue in issues if issue.ref.key not in known]
-        offers = [self._offers.make(f"{s.key.tag} {s.title}".strip(), f"/watch {s.key}") for s in sessions]
-        offers += [self._offers.make(f"Start {i.ref.tag} {i.title}", f"/start {i.ref}") for i in fresh]
+        offers = [await self._offers.make(f"{s.key.tag} {s.title}".strip(), f"/watch {s.key}") for s in sessions]
+        offers += [await self._offers.make(f"Start {i.ref.tag} {i.title}", f"/start {i.ref}") for i in fresh]
         data = [session_data(session, []) for session in sessions]
         data += [{"ref": str(issue.ref), "title": issue.title, "url": issue.url, "state": "new"} for issue in fresh]
         document = view.suggestions(sessions, fresh, complaints, offers)
@@ -159,17 +159,50 @@ class Conductor:
 
     async def _retry(self, command: Command, caller: Caller) -> Reply:
         session = await self._callers.meant(command, caller)
+        run = await self._to_retry(session, command.option("run"))
+        if command.option("leave"):
+            return await self._leave(session, run, caller)
+        if command.option("allow"):
+            await self._allow(session, run, caller)
+        elif run.state is RunState.DONE:
+            raise UsageError(f"Run {run.number} of {session.key.tag} was answered.", "Say what to do next instead.")
+        place = await self._prompts.show(caller, session)
+        return await self._prompts.accept(session, run.prompt, caller, place)
+
+    async def _to_retry(self, session: Session, number: str) -> Run:
+        """The last run, or the one that is named (by a button below it): unless it was tried again already."""
         runs = await self._store.runs(session.key)
         if not runs:
             raise NotFound(f"{session.key} has had no prompt yet.", f"Give it one: `/continue {session.key} …`.")
-        if not runs[-1].state.over:
-            raise UsageError(f"Run {runs[-1].number} of {session.key.tag} is not over yet.", "`/stop` ends it.")
-        if runs[-1].state is RunState.DONE:
+        run = _numbered(session, runs, number) if number else runs[-1]
+        if not run.state.over:
+            raise UsageError(f"Run {run.number} of {session.key.tag} is not over yet.", "`/stop` ends it.")
+        again = next((later for later in runs if later.number > run.number and later.prompt == run.prompt), None)
+        if again:
             raise UsageError(
-                f"Run {runs[-1].number} of {session.key.tag} was answered.", "Say what to do next instead."
+                f"Run {run.number} of {session.key.tag} was tried again already: run {again.number}.",
+                f"See `/status {session.key}`.",
             )
-        place = await self._prompts.show(caller, session)
-        return await self._prompts.accept(session, runs[-1].prompt, caller, place)
+        return run
+
+    async def _allow(self, session: Session, run: Run, caller: Caller) -> None:
+        granted = rules.allowing(run.refused)
+        if not granted:
+            raise UsageError(
+                f"Run {run.number} of {session.key.tag} was refused nothing that could be allowed here.",
+                "What the project's rules deny is changed in config.yaml.",
+            )
+        await self._store.change_session(session.key, lambda now: rules.granted(now, granted))
+        detail = "; ".join(f"{rule.permission} {rule.pattern}" for rule in granted)
+        await self._store.audit(caller.inbound.person.id, "allow", session.key.key, caller.inbound.place, detail)
+
+    async def _leave(self, session: Session, run: Run, caller: Caller) -> Reply:
+        if (await self._store.runs(session.key))[-1].id == run.id:
+            await self._store.change_session(session.key, _no_longer_failed)
+        await self._store.audit(
+            caller.inbound.person.id, "leave", session.key.key, caller.inbound.place, f"run {run.number}"
+        )
+        return Reply(view.left(run))
 
     async def _exists(self, key: SessionKey, error: SessionExists, message: str) -> Reply:
         session = await self._store.session(key)
@@ -177,20 +210,29 @@ class Conductor:
             raise error
         places = await self._store.places(key)
         offers = (
-            self._offers.make("Continue here", f"/continue {session.key} -- {message}"),
-            self._offers.make("Fork", f"/fork {session.key} -- {message}"),
-            self._offers.make("Watch", f"/watch {session.key}"),
+            await self._offers.make("Continue here", f"/continue {session.key} -- {message}"),
+            await self._offers.make("Fork", f"/fork {session.key} -- {message}"),
+            await self._offers.make("Watch", f"/watch {session.key}"),
         )
         data = session_data(session, places)
         return Reply(view.exists(session, places, offers), ok=False, code=error.code, data=data)
 
     async def _run_numbered(self, session: Session, number: str) -> Run:
-        runs = await self._store.runs(session.key)
-        run = next((run for run in runs if str(run.number) == number.lstrip("#")), None)
-        if run is None:
-            raise NotFound(
-                f"{session.key} has no run `{number[:20]}`.", f"It has {len(runs)}; see `/status {session.key}`."
-            )
+        run = _numbered(session, await self._store.runs(session.key), number)
         if not run.snapshot_after:
             raise UsageError(f"The files after run {run.number} were not recorded.", "Fork at its end, without `--at`.")
         return run
+
+
+def _no_longer_failed(session: Session) -> Session:
+    return replace(session, state=SessionState.IDLE) if session.state is SessionState.FAILED else session
+
+
+def _numbered(session: Session, runs: Sequence[Run], number: str) -> Run:
+    """Raises NotFound."""
+    run = next((run for run in runs if str(run.number) == number.lstrip("#")), None)
+    if run is None:
+        raise NotFound(
+            f"{session.key} has no run `{number[:20]}`.", f"It has {len(runs)}; see `/status {session.key}`."
+        )
+    return run

@@ -55,13 +55,13 @@ class Reception:
 
     async def press(self, press: Press) -> Reply:
         """Decisions (`<ask id>:<reply>`) and offers."""
-        line = self._offers.line(press.button)
-        if line is not None:
-            said = Inbound(
-                press.place.platform, f"press {press.id}", press.place, press.person, line, self._clock.now()
-            )
-            return await self.receive(said)
         try:
+            line = await self._offers.line(press.button)
+            if line is not None:
+                said = Inbound(
+                    press.place.platform, f"press {press.id}", press.place, press.person, line, self._clock.now()
+                )
+                return await self.receive(said)
             ask = await self._decided(press)
         except KugetsuError as error:
             return refusal(error)

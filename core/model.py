@@ -122,6 +122,17 @@ class Project:
     permissions: tuple[PermissionRule, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Something a run was not allowed, and nobody had said no to. `permission` is empty where no rule could allow it
+    later: a question, what the project's own rules deny.
+    """
+
+    line: str  # for people
+    permission: str = ""
+    patterns: tuple[str, ...] = ()
+
+
 class SessionState(enum.StrEnum):
     """As `status` and `list --json` print it."""
 
@@ -233,7 +244,7 @@ class Run:
     model: str = ""
     cost: float = 0.0  # USD
     tokens: Tokens = field(default_factory=Tokens)
-    refused: tuple[str, ...] = ()  # permissions nobody could be asked about
+    refused: tuple[Refusal, ...] = ()
     message: str = ""  # the platform's id of the message that asked: what receipts and answers point at
     attachments: tuple[Attachment, ...] = ()
     snapshot_before: str = ""  # git commit ids below refs/kugetsu/

@@ -1,29 +1,42 @@
-"""Buttons that stand for a command line: the id is opaque, the line stays here."""
+"""Buttons that stand for a command line: the id is opaque, the line stays in the store and outlives a restart."""
 
 from __future__ import annotations
 
 import secrets
-from collections import OrderedDict
 
-from core.model import Button
-
-KEPT = 1000  # newest offers; an older one is answered with what to type
+from core import rules, view
+from core.errors import AgentInDoubt
+from core.model import Button, Run, RunState, Session, SessionState
+from core.ports import Store
 
 
 class Offers:
     """Lines people can choose by pressing; whoever presses must be allowed to say the line."""
 
-    def __init__(self) -> None:
-        self._lines: OrderedDict[str, str] = OrderedDict()
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
-    def make(self, label: str, line: str) -> Button:
-        """A button that says `line` when pressed."""
+    async def make(self, label: str, line: str) -> Button:
+        """A button that says `line` when pressed. Raises StoreError."""
         button = Button(secrets.token_urlsafe(9), label)
-        self._lines[button.id] = line
-        while len(self._lines) > KEPT:
-            self._lines.popitem(last=False)
+        await self._store.add_offer(button.id, line)
         return button
 
-    def line(self, button: str) -> str | None:
-        """What pressing says; None for a button that is not an offer, or too old."""
-        return self._lines.get(button)
+    async def after(self, run: Run, session: Session) -> tuple[Button, ...]:
+        """What can be done about a run that is over. Raises StoreError."""
+        if session.state is SessionState.GONE:
+            return ()
+        what = f"--run {run.number} {session.key}"
+        if run.error_code == AgentInDoubt.code:
+            again = await self.make("Send it again", f"/retry {what}")
+            return (again, await self.make("Leave it", f"/retry --leave {what}"))
+        buttons = []
+        if run.state is not RunState.DONE:
+            buttons.append(await self.make("Retry", f"/retry {what}"))
+        if rules.allowing(run.refused):
+            buttons.append(await self.make(view.retry_with(run.refused), f"/retry --allow {what}"))
+        return tuple(buttons)
+
+    async def line(self, button: str) -> str | None:
+        """What pressing says; None for a button that is not an offer, or too old. Raises StoreError."""
+        return await self._store.offer(button)

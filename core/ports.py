@@ -14,6 +14,7 @@ from core.model import (
     AskId,
     Attachment,
     BaseSession,
+    Button,
     Decision,
     Document,
     Inbound,
@@ -472,6 +473,12 @@ class Store(Protocol):
 
     async def open_asks(self) -> list[Ask]: ...
 
+    # offers
+    async def add_offer(self, button: str, line: str) -> None:
+        """What pressing `button` says; forgotten after 30 days."""
+
+    async def offer(self, button: str) -> str | None: ...
+
     # outbox
     async def enqueue(self, run: RunId, places: Sequence[Place]) -> list[Delivery]:
         """One pending row a place, keyed by run and place; repeating it adds nothing."""
@@ -586,6 +593,7 @@ class RunReport:
     run: Run
     session: Session
     files_changed: int | None = None  # None where nobody counted
+    buttons: tuple[Button, ...] = ()  # what can be done about how it ended
 
 
 class LiveMessage(Protocol):

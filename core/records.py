@@ -50,5 +50,5 @@ def run_data(run: Run) -> dict[str, Any]:
         "cost": run.cost,
         "duration": run.duration,
         "created": run.created.isoformat(),
-        "refused": list(run.refused),
+        "refused": [refusal.line for refusal in run.refused],
     }

@@ -7,14 +7,16 @@ from dataclasses import replace
 from core import view
 from core.audience import Audience
 from core.model import Decision, RunState, SessionKey, SessionState
+from core.offers import Offers
 from core.ports import Clock, RunReport, Store
 
 
 class Recovery:
     """Closes what cannot go on and names what can."""
 
-    def __init__(self, store: Store, audience: Audience, clock: Clock) -> None:
+    def __init__(self, store: Store, audience: Audience, offers: Offers, clock: Clock) -> None:
         self._store = store
+        self._offers = offers
         self._audience = audience
         self._clock = clock
 
@@ -36,8 +38,9 @@ class Recovery:
                 continue
             session = replace(session, state=SessionState.STOPPED, updated=self._clock.now())
             await self._store.save_session(session)
-            await self._audience.tell(session.key, view.was_cut(cut))
-            reports.append(RunReport(cut, session))
+            buttons = await self._offers.after(cut, session)
+            await self._audience.tell(session.key, view.was_cut(cut, buttons))
+            reports.append(RunReport(cut, session, buttons=buttons))
         return reports
 
     async def deliver(self) -> None:
@@ -46,7 +49,8 @@ class Recovery:
             run = await self._store.run(run_id)
             session = await self._store.session(run.session) if run else None
             if run and session and run.state.over:
-                await self._audience.deliver(RunReport(run, session))
+                buttons = await self._offers.after(run, session)
+                await self._audience.deliver(RunReport(run, session, buttons=buttons))
 
     async def waiting(self) -> list[SessionKey]:
         """Sessions with prompts that were accepted and not yet answered."""

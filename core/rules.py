@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
-from core.model import PermissionRequest, PermissionRule
+from core.model import PermissionRequest, PermissionRule, Refusal, Session
 
 ALLOW, DENY, ASK = "allow", "deny", "ask"
 
@@ -17,6 +18,21 @@ def verdict(request: PermissionRequest, rules: Sequence[PermissionRule]) -> str:
     if DENY in answers:
         return DENY
     return ALLOW if answers == {ALLOW} else ASK
+
+
+def allowing(refused: Iterable[Refusal]) -> list[PermissionRule]:
+    """The rules that would let a run do what it was refused; none for what no rule can allow."""
+    return [
+        PermissionRule(refusal.permission, pattern, ALLOW)
+        for refusal in refused
+        if refusal.permission
+        for pattern in refusal.patterns or ("*",)
+    ]
+
+
+def granted(session: Session, rules: Iterable[PermissionRule]) -> Session:
+    """With more standing rules; those it has already stay where they are."""
+    return replace(session, rules=tuple(dict.fromkeys((*session.rules, *rules))))
 
 
 def _answer(permission: str, pattern: str, rules: Sequence[PermissionRule]) -> str:

@@ -9,24 +9,27 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from core import rules, view
-from core.asks import Asks
+from core.asks import Asks, refusal
 from core.audience import Audience, Show
 from core.errors import AgentError, AgentSessionGone, KugetsuError, NotFound, StoreError, WorkspaceError
-from core.events import Asked, Outcome, Said, Settled
+from core.events import Asked, Outcome, Refused, Said, Settled
 from core.journal import Journal
 from core.live import Complain
 from core.model import (
     AskId,
+    Button,
     Document,
     PermissionRule,
     Place,
     Project,
+    Refusal,
     Run,
     RunState,
     Session,
     SessionKey,
     SessionState,
 )
+from core.offers import Offers
 from core.ports import AgentPort, AgentRun, Chunk, Clock, Known, RunHeader, RunReport, Store, Workspace
 from core.progress import Progress, fold
 from core.projects import Projects
@@ -54,7 +57,7 @@ class Live:
     task: asyncio.Task[None] | None = None
     prompted: bool = False
     stopping: bool = False
-    refused: list[str] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
 
     def advance(self, progress: Progress) -> None:
         """Take the new state and have every place show it; never waits."""
@@ -86,6 +89,7 @@ class Runs:
         sessions: Sessions,
         audience: Audience,
         asks: Asks,
+        offers: Offers,
         journal: Journal,
         clock: Clock,
         choices: Choices,
@@ -100,6 +104,7 @@ class Runs:
         self._sessions = sessions
         self._audience = audience
         self._asks = asks
+        self._offers = offers
         self._journal = journal
         self._clock = clock
         self._choices = choices
@@ -109,6 +114,7 @@ class Runs:
         self._slots = asyncio.Semaphore(choices.max_concurrent)
         self._live: dict[str, Live] = {}
         self._checkouts: dict[str, asyncio.Lock] = {}
+        self._told: set[str] = set()  # keys of sessions whose people know what cannot be asked
 
     async def next(self, key: SessionKey) -> bool:
         """Drive the session's oldest waiting run to its end. False when none waits."""
@@ -163,11 +169,12 @@ class Runs:
             live.session = session = await self._sessions.prepare(
                 key, project, lambda said: self._audience.tell(key, said)
             )
+            await self._tell_what_cannot_be_asked(key)
             if not live.run.snapshot_before:
                 live.run = replace(live.run, snapshot_before=await self._snapshot(live, "before"))
             known = Known.ABSENT
             if live.run.state is RunState.SENDING:
-                known = await self._agent.lookup(self._agent_run(live, session))
+                known = await self._agent.lookup(self._agent_run(live, session, project))
             else:
                 message_id = self._agent.new_message_id()
                 live.run = replace(live.run, message_id=message_id, state=RunState.SENDING, started=self._clock.now())
@@ -176,8 +183,15 @@ class Runs:
             live.show = await self._audience.open(RunHeader(live.run, session, live.run.person))
             await self._follow(live, session, project, known)
 
+    async def _tell_what_cannot_be_asked(self, key: SessionKey) -> None:
+        if key.key not in self._told:
+            capabilities = await self._agent.capabilities()
+            self._told.add(key.key)
+            if not capabilities.asks:
+                await self._audience.tell(key, view.cannot_ask())
+
     async def _follow(self, live: Live, session: Session, project: Project, known: Known) -> None:
-        agent_run = self._agent_run(live, session)
+        agent_run = self._agent_run(live, session, project)
         events = self._agent.run(agent_run) if known is Known.ABSENT else self._agent.attach(agent_run)
         live.prompted = True
         self._prompting(session)
@@ -191,6 +205,9 @@ class Runs:
                     ask = self._asks.take(live.run, session, event.request, partial(self._grant, live))
                     beside.create_task(self._ask(live, project, ask, event))
                     continue
+                if isinstance(event, Refused):
+                    denied = rules.verdict(event.request, agent_run.rules) == rules.DENY
+                    live.refused.append(refusal(event.request, denied=denied))
                 if isinstance(event, Said) and not event.reasoning:
                     self._journal.add(Chunk(live.run.id, event.part, event.text, event.whole))
                 if isinstance(event, Settled):
@@ -205,9 +222,9 @@ class Runs:
         key, request = live.run.session, asked.request
         try:
             session = await self._store.session(key)
-            answered = await self._asks.by_rule(ask, (*project.permissions, *(session.rules if session else ())))
+            answered = await self._asks.by_rule(ask, _standing(project, session))
             if answered == rules.DENY:
-                live.refused.append(view.request_line(request))
+                live.refused.append(refusal(request, denied=True))
             if answered or not self._asks.is_open(ask):
                 return
             live.advance(fold(live.progress, asked))
@@ -241,7 +258,7 @@ class Runs:
     async def _grant(self, live: Live, granted: Sequence[PermissionRule]) -> None:
         await self._store.change_session(
             live.run.session,
-            lambda now: replace(now, rules=(*now.rules, *(rule for rule in granted if rule not in now.rules))),
+            lambda now: rules.granted(now, granted),
         )
 
     async def _enter(self, live: Live, state: SessionState) -> None:
@@ -297,7 +314,7 @@ class Runs:
             model=progress.model,
             cost=progress.cost,
             tokens=progress.tokens,
-            refused=tuple(live.refused),
+            refused=tuple(dict.fromkeys(live.refused)),  # an agent may try the same twice
         )
         show = live.show
         if session:
@@ -305,9 +322,17 @@ class Runs:
         await self._save_surely(live, session_state, list(show.slots) if show else [])
         self._fault("answer recorded")
         if live.session and show:
-            report = RunReport(live.run, live.session, await self._files_changed(live))
+            files_changed = await self._files_changed(live)
+            report = RunReport(live.run, live.session, files_changed, await self._buttons(live.run, live.session))
             await self._audience.close(show, report)
             await self._sessions.abandon(live.session.key)
+
+    async def _buttons(self, run: Run, session: Session) -> tuple[Button, ...]:
+        try:
+            return await self._offers.after(run, session)
+        except StoreError as error:  # what was answered matters more
+            self._complain(f"no buttons for the end of run {run.number} of {session.key}", error)
+            return ()
 
     async def _save_surely(self, live: Live, state: SessionState, places: list[Place]) -> None:
         told = False
@@ -358,7 +383,7 @@ class Runs:
             code, said = INTERNAL, view.internal_error()
         return replace(live.progress, outcome=Outcome.FAILED, asking=(), error_code=code, error=said.markdown)
 
-    def _agent_run(self, live: Live, session: Session) -> AgentRun:
+    def _agent_run(self, live: Live, session: Session, project: Project) -> AgentRun:
         return AgentRun(
             session.agent_id,
             session.directory,
@@ -367,6 +392,7 @@ class Runs:
             model=self._choices.model,
             agent=self._choices.agent,
             system=view.FOR_THE_AGENT,
+            rules=_standing(project, session),
         )
 
     def _checkout(self, session: Session) -> AbstractAsyncContextManager[object]:
@@ -374,6 +400,11 @@ class Runs:
         if session.branch:
             return nullcontext()
         return self._checkouts.setdefault(str(session.directory), asyncio.Lock())
+
+
+def _standing(project: Project, session: Session | None) -> tuple[PermissionRule, ...]:
+    """The rules that answer for people; what was granted to the session comes after the project's, and so counts."""
+    return (*project.permissions, *(session.rules if session else ()))
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

@@ -66,7 +66,7 @@ class Upkeep:
             for finding in found
         ]
         waiting = not forced and any(finding.remedy is Remedy.REMOVE for finding in found)
-        offers = (self._offers.make("Remove them", "/prune --force"),) if waiting else ()
+        offers = (await self._offers.make("Remove them", "/prune --force"),) if waiting else ()
         data = [{"remedy": remedy, "text": text} for remedy, text in lines]
         document = view.census(lines, offers)
         if waiting:
@@ -81,7 +81,7 @@ class Upkeep:
         if not (command.option("yes") or force):
             stake = await self._ending.stake(session)
             words = "--force" if stake else "--yes"
-            offers = (self._offers.make("Destroy it", f"/destroy {words} {session.key}"),)
+            offers = (await self._offers.make("Destroy it", f"/destroy {words} {session.key}"),)
             return Reply(view.will_destroy(session, stake, offers), ok=False, code="confirm")
         for run in await self._store.unfinished_runs(session.key):
             if run.state is RunState.QUEUED:

@@ -20,6 +20,7 @@ from core.model import (
     Place,
     Project,
     ProjectRef,
+    Refusal,
     Run,
     Session,
     SessionKey,
@@ -123,10 +124,15 @@ def nothing_to_stop(session: Session) -> Document:
     return Document(f"Nothing is running in {session.key.tag}.")
 
 
-def was_cut(run: Run) -> Document:
+def was_cut(run: Run, offers: Sequence[Button]) -> Document:
     """A run that the death of a process ended."""
     kept = f"\n\nReceived until then:\n\n{run.text}" if run.text else ""
-    return Document(f"Run {run.number} was cut off: {CUT} `/retry` runs its prompt again.{kept}")
+    return Document(f"Run {run.number} was cut off: {CUT} `/retry` runs its prompt again.{kept}", tuple(offers))
+
+
+def left(run: Run) -> Document:
+    """The answer to `retry --leave`."""
+    return Document(f"Run {run.number} is left as it is: nothing is sent again.")
 
 
 def attached(session: Session) -> Document:
@@ -164,6 +170,23 @@ def request_line(request: AgentRequest) -> str:
 def denied_by_rule(request: PermissionRequest) -> str:
     """Told to the agent."""
     return f"The project's rules deny {request_line(request)}."
+
+
+def cannot_ask() -> Document:
+    """Once for each session, where the backend cannot ask."""
+    return Document(
+        "Nobody can be asked on this transport: what no rule allows is refused, and listed at the end. "
+        "`permissions` of the project in config.yaml allow things in advance; `/retry --allow` what was refused."
+    )
+
+
+def retry_with(refused: Sequence[Refusal]) -> str:
+    """A button: what pressing it allows from now on, as far as there is room."""
+    allowed = [refusal for refusal in refused if refusal.permission]
+    first = allowed[0]
+    what = f"{first.permission} {', '.join(first.patterns)}".strip()
+    more = f" and {len(allowed) - 1} more" if len(allowed) > 1 else ""
+    return f"Retry with {what if len(what) <= 60 else f'{what[:59]}…'}{more}"
 
 
 def decided(ask: Ask) -> Document:

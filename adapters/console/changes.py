@@ -77,7 +77,8 @@ def finished(thread: str, report: RunReport) -> wire.Finished:
         cost=run.cost,
         tokens=run.tokens,
         duration=run.duration,
-        refused=run.refused,
+        refused=tuple(refusal.line for refusal in run.refused),
+        buttons=report.buttons,
     )
 
 

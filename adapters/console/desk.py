@@ -27,6 +27,7 @@ class View:
     unshown: deque[Line] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     run: int | None = None  # the newest that began
     awaited: set[int] = field(default_factory=set)  # ours that have not ended
+    offers: tuple[Button, ...] = ()  # below the end of the newest run
 
     @property
     def label(self) -> str:
@@ -86,7 +87,7 @@ class Desk:
         view = self._view(event.thread)
         if isinstance(event, wire.Started):
             view.unshown.clear()
-            view.title, view.run = event.title or event.prompt, event.run
+            view.title, view.run, view.offers = event.title or event.prompt, event.run, ()
         self.refs.update({event.thread} - {""})
         if isinstance(event, wire.Permission | wire.Questions):
             if event.ask in view.asks:
@@ -96,11 +97,12 @@ class Desk:
             view.asks.pop(event.ask, None)
         elif isinstance(event, wire.Finished):
             self._forget(view, event.run)
+            view.offers = event.buttons
         lines = view.transcript.feed(event)
         if not event.thread or self._here(event.thread):
-            if isinstance(event, wire.Notice) and event.buttons:
+            if isinstance(event, wire.Notice | wire.Finished) and event.buttons:
                 self._offers = event.buttons
-            return lines
+            return lines + (render.choices(event.buttons) if isinstance(event, wire.Finished) else [])
         view.unshown.extend(lines)
         return self._background(view, event)
 
@@ -120,7 +122,8 @@ class Desk:
             if not self._here(reply.thread):
                 self.thread = reply.thread
                 if view.transcript.running or view.run == reply.run or view.asks:
-                    lines += view.unshown
+                    lines += [*view.unshown, *render.choices(view.offers)]
+                    self._offers = view.offers
                 self._held = [(thread, line) for thread, line in self._held if thread != reply.thread]
             view.unshown.clear()
         elif reply.run is not None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from adapters.console import wire
+from core.errors import AgentInDoubt
 from core.model import LOCAL_PERSON, Button, Tokens
 from core.view import file_size
 
@@ -152,9 +153,12 @@ def finished(event: wire.Finished) -> list[Line]:
     else:
         error = clean(event.error).strip() or "failed"
         lines += [(("failed", ("✗ " if n == 0 else "  ") + line),) for n, line in enumerate(error.splitlines())]
-        lines.append((("dim", f"  {facts} · /retry runs it again"),))
+        again = "" if event.code == AgentInDoubt.code else " · /retry runs it again"
+        lines.append((("dim", f"  {facts}{again}"),))
     if event.refused:
-        lines.append((("failed", f"  refused, as nobody could be asked: {'; '.join(map(one_line, event.refused))}"),))
+        lines.append((("failed", f"  refused, as nobody allowed it: {'; '.join(map(one_line, event.refused))}"),))
+        if event.buttons:
+            lines.append((("dim", "  /retry --allow allows that from now on, and runs it again"),))
     return lines
 
 

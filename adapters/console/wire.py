@@ -224,6 +224,7 @@ class Finished(msgspec.Struct, frozen=True, tag_field="type", tag="finished"):
     tokens: Tokens = msgspec.field(default_factory=Tokens)
     duration: float = 0.0
     refused: tuple[str, ...] = ()
+    buttons: tuple[Button, ...] = ()
 
 
 RunEvent = Started | Text | Reasoning | Tool | Plan | Retry

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from adapters.opencode.binary import Binary
-from core.errors import WouldMigrate
+from core.errors import AgentUnsupported, WouldMigrate
 
 _NAME = re.compile(rb'20\d{12}_[a-z0-9_-]{1,150}(?=")')  # "20260312043431_session_message_cursor"
 _QUOTED_YEAR = b'"20'
@@ -33,8 +33,8 @@ def database(env: Mapping[str, str]) -> Path | None:
     return None if name == ":memory:" else folder / name
 
 
-def would_migrate(binary: Binary, env: Mapping[str, str]) -> str | None:
-    """What starting `binary` would do to the data there is. None: nothing, or that cannot be told.
+def would_migrate(binary: Binary, env: Mapping[str, str]) -> AgentUnsupported | None:
+    """Why `binary` is not to be started on the data there is. None: it may be, or that cannot be told.
 
     Writes nothing (what SQLite notes in the index beside a log, `-shm`, is gone with the reader). Without a database
     there is nothing to migrate.
@@ -51,25 +51,26 @@ def would_migrate(binary: Binary, env: Mapping[str, str]) -> str | None:
         return None
     pending = known - old - new
     if pending:
-        return (
+        return WouldMigrate(
             f"opencode {binary.version} would change the database {file}, which an earlier version made, for good: "
-            f"{len(pending)} migrations, the last of them {max(pending)}"
-        )
-    if (old | new) - known and known - old and not reads_new:
-        # 1.3 would answer every request with an error, and leave an empty table behind.
-        return f"opencode {binary.version} cannot use the database {file}: a newer version made it"
-    return None
-
-
-async def check_data(binary: Binary, env: Mapping[str, str]) -> None:
-    """Raises WouldMigrate. Takes 0.3 s where there is a database."""
-    problem = await asyncio.to_thread(would_migrate, binary, env)
-    if problem:
-        raise WouldMigrate(
-            problem,
+            f"{len(pending)} migrations, the last of them {max(pending)}",
             "Name the opencode you have used so far under opencode.command. Or make a copy of the database, and allow "
             "it to be changed with opencode.allow_migration",
         )
+    if (old | new) - known and known - old and not reads_new:
+        # 1.3 would answer every request with an error, and leave an empty table behind.
+        return AgentUnsupported(
+            f"opencode {binary.version} cannot use the database {file}: a newer version made it",
+            "Name the opencode you have used so far under opencode.command",
+        )
+    return None
+
+
+async def check_data(binary: Binary, env: Mapping[str, str], *, allow_migration: bool = False) -> None:
+    """Raises WouldMigrate unless that is allowed, AgentUnsupported. Takes 0.3 s where there is a database."""
+    problem = await asyncio.to_thread(would_migrate, binary, env)
+    if problem and not (allow_migration and isinstance(problem, WouldMigrate)):
+        raise problem
 
 
 def _applied(file: Path) -> tuple[set[str], set[str]]:

@@ -155,8 +155,7 @@ class Supervisor:
         if self._binary is None or not self._binary.path.is_file():
             self._binary = None
             found = await find_binary(self._settings.command, self._settings.candidates, env)
-            if not self._settings.allow_migration:
-                await check_data(found, env)
+            await check_data(found, env, allow_migration=self._settings.allow_migration)
             self._binary = found
         for attempt in range(1, ATTEMPTS + 1):
             try:

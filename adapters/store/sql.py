@@ -12,6 +12,7 @@ from adapters.store.codec import place_values
 from adapters.store.database import Database, writes
 from adapters.store.inbox import Inbox
 from adapters.store.mirrored import Mirrored
+from adapters.store.offers import Offers
 from adapters.store.operations import Operations
 from adapters.store.outbox import Outbox
 from adapters.store.posts import Posts
@@ -30,7 +31,7 @@ def _nobody_listens() -> None:
     """What `changed` is when there is no mirror."""
 
 
-class SqlStore(Inbox, Sessions, Operations, Runs, Outbox, Posts, Mirrored):
+class SqlStore(Inbox, Sessions, Operations, Runs, Outbox, Posts, Offers, Mirrored):
     """`core.ports.Store` on SQLite, in `state_dir`/kugetsu.db.
 
     One process at a time may have it open. `changed` is called, on the event loop, whenever sessions, places or bases

@@ -278,6 +278,15 @@ posts = Table(
     sqlite_autoincrement=True,  # within a place, ids are the order in which messages are shown
 )
 
+offers = Table(
+    "offers",
+    metadata,
+    Column("id", Text, primary_key=True),  # what the button carries
+    Column("line", Words, nullable=False),
+    Column("created", Moment, nullable=False),
+    Index("offers_created", "created"),
+)
+
 schedules = Table(
     "schedules",
     metadata,

@@ -45,7 +45,7 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
         return Settings.model_validate({}, context=Surroundings(Path(), _home(env)))
     found = source.read(_bytes(path), env)
     surroundings = Surroundings(path.parent, _home(env), tuple(found.references))
-    problems = [*found.problems, *_refused(found), *_project_names(found)]
+    problems = [*found.problems, *_refused(found), *_contradictions(found), *_project_names(found)]
     try:
         settings = Settings.model_validate(found.tree, context=surroundings)
     except ValidationError as error:
@@ -88,11 +88,15 @@ def _refused(found: Source) -> Iterator[Problem]:
     for path in (("adapters", "telegram"), ("adapters", "discord"), ("adapters", "matrix")):
         if path in found.lines:
             yield _problem(found, path, "not built yet in this version; remove it or comment it out")
-    if found.value(("opencode", "transport")) == "cli":
-        yield _problem(found, ("opencode", "transport"), "cli is not built yet in this version; use server")
     for path in (("http", "listen"), ("transcription", "url")):
         if found.value(path):
             yield _problem(found, path, "not built yet in this version; leave it empty")
+
+
+def _contradictions(found: Source) -> Iterator[Problem]:
+    """Keys that are right, each by itself."""
+    if found.value(("opencode", "transport")) == "cli" and found.value(("opencode", "url")):
+        yield _problem(found, ("opencode", "url"), "is for transport: server; with cli there is no server to attach to")
 
 
 def _project_names(found: Source) -> Iterator[Problem]:

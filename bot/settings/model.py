@@ -51,6 +51,7 @@ class Opencode(Section):
     transport: Literal["server", "cli"] = "server"
     command: v.Command = "opencode"
     max_rss_mb: v.Count = 2000
+    allow_migration: v.YesNo = False
     url: v.Url = ""
     password: SecretStr = v.NO_SECRET
     env: dict[v.EnvName, SecretStr] = Field(default_factory=dict)

@@ -59,6 +59,7 @@ class ScriptedAgent:
         self.scripts: deque[Script] = deque()
         self.decisions: list[tuple[str, Decision]] = []
         self.stops: list[SessionId] = []
+        self.asks = True  # as a capability: scripts that ask go on to do so
         self.deaf = False  # `stop` does nothing
         self.raising: dict[str, Exception] = {}  # by method; taken out when raised
         self.hanging: dict[str, asyncio.Event] = {}
@@ -70,7 +71,7 @@ class ScriptedAgent:
 
     async def capabilities(self) -> Capabilities:
         await self._pass("capabilities")
-        return Capabilities("1.0", token_deltas=True, asks=True, message_ids=True)
+        return Capabilities("1.0", token_deltas=True, asks=self.asks, message_ids=True)
 
     async def warm(self, directory: Path) -> None:
         await self._pass("warm")

@@ -82,7 +82,7 @@ class Outside:
 READS = {
     "session sessions base bases places session_at open_operations unfinished_runs runs run received_text open_asks",
     "pending_deliveries adopted_projects capabilities find_session list_sessions lookup inspect locate snapshot_head",
-    "changed_files open close",
+    "changed_files offer open close",
 }
 
 
@@ -147,6 +147,7 @@ class World:
         self.journal = Journal(self.store, clock, self._complain)
         self.audience = Audience(self.store, chats, self.journal, clock, self._complain)
         self.asks = Asks(self.store, agent, self.audience, clock, outside.question_timeout)
+        offers = Offers(self.store)
         self.bases = Bases(self.store, agent, workspace, clock, "", "")
         self.sessions = Sessions(
             self.store,
@@ -166,6 +167,7 @@ class World:
             self.sessions,
             self.audience,
             self.asks,
+            offers,
             self.journal,
             clock,
             outside.choices,
@@ -173,7 +175,6 @@ class World:
             self._complain,
         )
         self.mailboxes = Mailboxes(self.runs.next, self._complain)
-        offers = Offers()
         roster = Roster(admins=frozenset({ANN.id}), drivers=frozenset({BOB.id}), viewers=frozenset({VIEWER.id}))
         callers = Callers(self.store, self.projects, self.sessions, roster, outside.default_instance)
         prompts = Prompts(self.store, self.mailboxes, self.audience, outside.queue_depth, self.debugged.append)
@@ -206,7 +207,7 @@ class World:
         self.reception = Reception(
             self.store, callers, handlers, conductor.say, self.asks, offers, clock, self._complain
         )
-        self.recovery = Recovery(self.store, self.audience, clock)
+        self.recovery = Recovery(self.store, self.audience, offers, clock)
 
     @property
     def agent(self) -> ScriptedAgent:

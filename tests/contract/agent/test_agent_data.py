@@ -12,7 +12,7 @@ import pytest
 from adapters.opencode.binary import Binary
 from adapters.opencode.data import would_migrate
 from adapters.opencode.server import OpencodeServer
-from core.errors import WouldMigrate
+from core.errors import AgentUnsupported, WouldMigrate
 from tests.contract.agent.conftest import VERSIONS
 from tests.simulators.agent_lab import CONFIG, server_settings
 from tests.simulators.clock import WallClock
@@ -65,7 +65,8 @@ async def test_data_of_a_newer_version_is_left_alone(model, tmp_path):
     async with opencode(tmp_path, home, "newest") as port:
         await port.create_session(git_project(tmp_path / "project"), "New")
     before = contents(home)
-    async with opencode(tmp_path, home, "oldest") as port:
-        with pytest.raises(WouldMigrate, match="a newer version made it"):
-            await port.capabilities()
+    for allowed in (False, True):
+        async with opencode(tmp_path, home, "oldest", allow_migration=allowed) as port:
+            with pytest.raises(AgentUnsupported, match="a newer version made it"):
+                await port.capabilities()
     assert contents(home) == before

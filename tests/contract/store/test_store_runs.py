@@ -20,6 +20,7 @@ from core.model import (
     Place,
     Question,
     QuestionRequest,
+    Refusal,
     RunId,
     RunState,
     SessionId,
@@ -67,7 +68,7 @@ async def test_a_new_run_is_queued_and_a_saved_one_comes_back_whole(store: Store
         model="mock/m1",
         cost=0.1 + 0.2,
         tokens=Tokens(1, 2, 3, 4, 5),
-        refused=("bash: rm *",),
+        refused=(Refusal("bash: rm *", "bash", ("rm *", "rm")), Refusal("question: why?")),
         snapshot_before="a" * 40,
         snapshot_after="b" * 40,
     )

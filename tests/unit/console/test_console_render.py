@@ -117,8 +117,12 @@ def test_the_footer() -> None:
     assert [render.plain(line) for line in render.finished(failed)] == [
         "✗ boom",
         "  0.0 s · /retry runs it again",
-        "  refused, as nobody could be asked: bash: git push",
+        "  refused, as nobody allowed it: bash: git push",
     ]
+    offered = wire.Finished("t", 1, ok=True, refused=("bash: git push",), buttons=(Button("b", "Retry with bash"),))
+    assert render.plain(render.finished(offered)[-1]) == "  /retry --allow allows that from now on, and runs it again"
+    doubt = wire.Finished("t", 1, ok=False, error="who knows", code="agent_in_doubt")
+    assert [render.plain(line) for line in render.finished(doubt)] == ["✗ who knows", "  0.0 s"]
 
 
 @pytest.mark.parametrize(

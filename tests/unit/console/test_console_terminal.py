@@ -102,6 +102,26 @@ def test_offers_hold_for_the_next_line_only() -> None:
     assert desk.typed("1").action == Say("1")
 
 
+def test_the_end_of_a_run_offers_what_can_be_done_about_it() -> None:
+    desk = Desk()
+    desk.said()
+    desk.reply(wire.Reply(1, ok=True, thread=THREAD, run=1))
+    retry = (Button("b1", "Retry"), Button("b2", "Retry with bash git push"))
+    ended = wire.Finished(THREAD, 1, ok=False, error="boom", buttons=retry)
+    assert texts(desk.feed(ended))[-2:] == ["  1  Retry", "  2  Retry with bash git push"]
+    assert desk.typed("2").action == Choice("b2")
+
+
+def test_what_ended_before_one_came_there_offers_it_too() -> None:
+    desk = Desk()
+    desk.said()
+    desk.feed(started(THREAD, 7))
+    desk.feed(wire.Finished(THREAD, 7, ok=False, error="boom", buttons=(Button("b1", "Retry"),)))
+    assert desk.typed("1").action == Say("1")  # it is not shown yet
+    assert texts(desk.reply(wire.Reply(1, ok=True, thread=THREAD, run=7)))[-1] == "  1  Retry"
+    assert desk.typed("1").action == Choice("b1")
+
+
 # ── the screen ─────────────────────────────────────────────────────────────────────────────────
 
 

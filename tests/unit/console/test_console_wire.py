@@ -98,5 +98,5 @@ def test_the_documented_shape_of_the_last_event() -> None:
     assert wire.encode(finished) == (
         b'{"type":"finished","thread":"t","run":1,"ok":true,"ref":"","name":"","session":"","directory":"",'
         b'"branch":"","text":"","error":"","code":"","cost":0.0,'
-        b'"tokens":{"input":1,"output":2,"reasoning":3,"cache_read":4,"cache_write":5},"duration":0.0,"refused":[]}\n'
+        b'"tokens":{"input":1,"output":2,"reasoning":3,"cache_read":4,"cache_write":5},"duration":0.0,"refused":[],"buttons":[]}\n'
     )

@@ -21,6 +21,7 @@ from core.model import (
     Place,
     Question,
     QuestionRequest,
+    Refusal,
     RunState,
     SessionId,
     SessionState,
@@ -32,6 +33,7 @@ from tests.fakes.world import BOB, VIEWER, Outside, World, key
 SES = SessionId("ses")
 BASH = PermissionRequest("per_1", SES, "bash", ("git push",), "git push origin", ("git *",))
 OTHER = PermissionRequest("per_2", SES, "webfetch", ("https://example.org",))
+WEBFETCH = Refusal("webfetch https://example.org", "webfetch", ("https://example.org",))
 COLOUR = Question("Colour", "Which colour?", (Choice("red"), Choice("green"), Choice("blue")))
 SIZES = Question("Sizes", "Which sizes?", (Choice("S"), Choice("M")), multiple=True)
 ASKS_COLOUR = QuestionRequest("que_1", SES, (COLOUR,))
@@ -132,7 +134,7 @@ async def test_rules_answer_without_anybody(world: World) -> None:
     assert "rm x" in refused.message
     assert world.chat.of("ask") == []
     (run,) = await world.run_list()
-    assert run.refused == ("bash rm x",)
+    assert run.refused == (Refusal("bash rm x"),)  # no button gets around the project's rules
     assert run.state is RunState.DONE
 
 
@@ -241,7 +243,7 @@ async def test_nobody_answers_in_time(world: World) -> None:
     (settled,) = world.chat.of("settle_ask")
     assert settled.decided_by is None
     (run,) = await world.run_list()
-    assert run.refused == ("webfetch https://example.org",)
+    assert run.refused == (WEBFETCH,)
 
 
 async def test_a_press_while_the_time_runs_out_does_not_decide_twice(world: World) -> None:
@@ -267,7 +269,7 @@ async def test_where_nobody_can_be_asked_it_is_rejected_and_listed(world: World)
     await world.quiet()
     assert [decision.reply for _, decision in world.agent.decisions] == ["reject", "reject"]
     (run,) = await world.run_list()
-    assert run.refused == ("webfetch https://example.org", "question: Which colour?")
+    assert run.refused == (WEBFETCH, Refusal("question: Which colour?"))
     assert world.chat.of("ask") == []
 
 

@@ -23,6 +23,7 @@ def test_no_file_gives_the_defaults() -> None:
     assert settings.opencode.transport == "server"
     assert settings.opencode.command == "opencode"
     assert settings.opencode.max_rss_mb == 2000
+    assert not settings.opencode.allow_migration
     assert settings.runs.max_concurrent == 16
     assert settings.runs.queue_depth == 10
     assert settings.runs.question_timeout == timedelta(hours=24)
@@ -32,6 +33,11 @@ def test_no_file_gives_the_defaults() -> None:
     assert settings.known_projects() == ()
     assert settings.secrets() == ()
     assert settings.secret_env_names() == ()
+
+
+def test_the_cli_transport_with_an_empty_url(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, "opencode: {transport: cli, url: , allow_migration: true}")
+    assert (settings.opencode.transport, settings.opencode.url, settings.opencode.allow_migration) == ("cli", "", True)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "~\n", "\ufeff", "projects:\nopencode:\naccess:\n"])

@@ -48,7 +48,11 @@ WRONG = [
         "\n\nopencode:\n  # a comment\n  transport: [server]",
         "5: opencode.transport: must be server or cli, not a list",
     ),
-    ("opencode: {transport: cli}", "1: opencode.transport: cli is not built yet in this version; use server"),
+    (
+        "opencode:\n  transport: cli\n  url: http://127.0.0.1:4096",
+        "3: opencode.url: is for transport: server; with cli there is no server to attach to",
+    ),
+    ("opencode: {allow_migration: 1}", "1: opencode.allow_migration: must be true or false, not 1"),
     ("opencode: {transprot: x}", "1: opencode.transprot: unknown key; did you mean transport?"),
     ('opencode: {command: ""}', "1: opencode.command: must not be empty"),
     ("opencode: {max_rss_mb: lots}", '1: opencode.max_rss_mb: must be a whole number, not "lots"'),

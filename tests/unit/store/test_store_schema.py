@@ -24,6 +24,7 @@ from adapters.store.sql import SqlStore
 from adapters.store.tables import SCHEMA, metadata
 from adapters.store.translate import translate
 from core.errors import StoreError
+from core.model import Refusal
 
 ROOT = Path(__file__).parents[3]
 
@@ -109,6 +110,23 @@ def test_a_database_of_schema_0001_keeps_what_is_in_it(path: Path, tmp_path: Pat
     assert run(path, "SELECT event_id, text, files, outcome FROM inbox") == [("e1", "hello", "[]", None)]
     assert run(path, "SELECT id, prompt, attachments, source FROM runs") == [(7, "do", "[]", None)]
     assert definitions(path) == definitions(new)
+
+
+async def test_what_runs_of_schema_0002_were_refused_stays_readable(path: Path, tmp_path: Path) -> None:
+    key = session().key
+    path.parent.mkdir()
+    migrations.upgrade(path, None, "0002")
+    refused = ["[]", """["bash grüße", "question: why?"]""", "[]"]
+    for number, lines in enumerate(refused, start=1):
+        values = {"session_key": key.key, "session_repo": "r", "number": number, "created": WHEN, "refused": lines}
+        fill(path, "runs", id=number, state="done", **values)
+    store = SqlStore(path.parent, ManualClock())
+    await store.open()
+    kept = (Refusal("bash grüße"), Refusal("question: why?"))
+    assert [run.refused for run in await store.runs(key)] == [(), kept, ()]
+    await store.close()
+    prepare(tmp_path / "new.db")
+    assert definitions(path) == definitions(tmp_path / "new.db")
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(made: Path) -> None:
