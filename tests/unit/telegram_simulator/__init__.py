@@ -1,0 +1,1 @@
+"""The Telegram simulator against raw HTTP and the real python-telegram-bot."""
