@@ -1,0 +1,1 @@
+"""Telegram: chat, parsing of updates, rendering of Markdown."""
