@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from array import array
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from core.model import Document, Place, RunId, Session
@@ -32,9 +33,15 @@ class RecordingChat:
         """Nothing is asked."""
         return False
 
-    async def open_thread(self, origin: Place, session: Session) -> Place:
+    async def open_thread(self, origin: Place, session: Session, message: str) -> Place:
         """One a session."""
         return Place(PLATFORM, origin.chat, str(session.key))
+
+    async def renamed(self, session: Session) -> None:
+        """Nothing is named."""
+
+    async def ended(self, session: Session, places: Sequence[Place]) -> None:
+        """Nothing ends."""
 
     async def send(self, place: Place, document: Document) -> None:
         """Kept: there should be none."""
@@ -56,10 +63,13 @@ class RecordingChat:
     async def ask(self, place: Place, ask: Ask) -> None:
         """Nothing is asked."""
 
-    async def settle_ask(self, place: Place, ask: Ask) -> None:
+    async def answered(self, place: Place, ask: Ask, number: int, chosen: str, by: str) -> None:
         """Nothing is asked."""
 
-    async def answered(self, run: RunId) -> str:
+    async def settle_ask(self, place: Place, ask: Ask, by: str) -> None:
+        """Nothing is asked."""
+
+    async def answer_of(self, run: RunId) -> str:
         """The run's answer, once it is there; it can be had once."""
         text = await self._answers.setdefault(run, asyncio.get_running_loop().create_future())
         del self._answers[run]
@@ -70,16 +80,28 @@ class RecordingMessage:
     """A `core.ports.LiveMessage`."""
 
     def __init__(self, chat: RecordingChat) -> None:
-        self.interval = chat.interval
+        self.refresh = 0.0
+        self._interval = chat.interval
         self._chat = chat
         self._seen = 0
         self._allowed = 0  # until then the pace forbids a call, ns
 
-    async def update(self, progress: Progress) -> None:
+    def patience(self, progress: Progress) -> float:
+        """The pace is kept in `update`, as a budget does it."""
+        return 0.0
+
+    async def update(self, newest: Callable[[], Awaitable[Progress]]) -> Progress:
+        """Wait for the pace, then take the newest."""
+        await asyncio.sleep(max(self._allowed - time.monotonic_ns(), 0) / 1e9)
+        progress = await newest()
+        self._note(progress)
+        return progress
+
+    def _note(self, progress: Progress) -> None:
         """Every piece of text not seen before is the time it was sent; what waited for its pace counts from its end."""
         now, allowed = time.monotonic_ns(), self._allowed
         self._chat.calls += 1
-        self._allowed = now + int(self.interval * 1e9)
+        self._allowed = now + int(self._interval * 1e9)
         last = progress.items[-1] if progress.items else None
         if not isinstance(last, Text):
             return

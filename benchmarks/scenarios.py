@@ -146,7 +146,7 @@ class Subject:
         return int(first[1:]) - began
 
     async def _first_word(self, run: RunId) -> str:
-        answer = await self.chat.answered(run)
+        answer = await self.chat.answer_of(run)
         if not answer.startswith("@"):
             raise RuntimeError(f"a run failed: {answer}")
         return answer.partition(" ")[0]
@@ -233,7 +233,7 @@ async def sequence(order: Sequence) -> SequenceFound:
         resident = {0: resident_mb()}
         began = time.monotonic()
         for done, thread in zip(range(1, order.count + 1), itertools.cycle(threads), strict=False):
-            await subject.chat.answered(await subject.say(f"stream {order.events} at 0", thread))
+            await subject.chat.answer_of(await subject.say(f"stream {order.events} at 0", thread))
             if done % (order.count // 4) == 0:
                 resident[done] = resident_mb()
         return SequenceFound(resident, order.count / (time.monotonic() - began))

@@ -84,14 +84,29 @@ class Program:
         """The bot, until SIGTERM or Ctrl-C."""
         if problem := await self._data_at_stake():
             raise problem
-        leave = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, leave.set)
-        async with Service(self.parts(), self.settings.state_dir) as service:
+        async with Service(self.parts(bot=True), self.settings.state_dir, bot=True) as service:
+            leave = asyncio.Event()
+            asked = 0
+
+            def ask_to_leave() -> None:
+                nonlocal asked
+                asked += 1
+                leave.set()
+                if asked > 1:
+                    service.hurry()
+
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                loop.add_signal_handler(number, ask_to_leave)
             await service.resume()
             print(f"kugetsu listens on {service.socket}; `kugetsu chat` talks to it. Ctrl-C ends it.", flush=True)
+            if self.settings.adapters.telegram and service.parts.people.nobody:
+                code = service.parts.people.first_code()
+                print(
+                    f"Nobody may use the chats yet. To become the first admin, send the bot: /pair {code}", flush=True
+                )
             await leave.wait()
+            await service.drain()
         return 0
 
     async def say(self, line: str, *, json: bool) -> int:
@@ -194,9 +209,9 @@ class Program:
             "Ctrl-C stops a run, Ctrl-D leaves.",
         )
 
-    def parts(self) -> wiring.Parts:
+    def parts(self, *, bot: bool = False) -> wiring.Parts:
         """A process's worth of kugetsu, not started."""
-        return wiring.build(self.settings, self.surroundings, self.redactor)
+        return wiring.build(self.settings, self.surroundings, self.redactor, bot=bot)
 
     @asynccontextmanager
     async def bot(self) -> AsyncIterator[tuple[Service | None, Path]]:

@@ -12,11 +12,14 @@ import structlog
 
 from bot.lock import StateLock
 from bot.wiring import Parts
+from core import view
 from core.errors import KugetsuError
 from core.model import Session
 
 SOCKET = "kugetsu.sock"
 DAY = 24 * 3600.0  # seconds
+DRAIN = 20.0  # seconds runs get to come to their end when the bot is stopped …
+SENDING = 5.0  # … and what they said to be sent
 
 log = structlog.get_logger("bot")
 
@@ -24,12 +27,15 @@ log = structlog.get_logger("bot")
 class Service:
     """Holds the state directory's lock while it is open."""
 
-    def __init__(self, parts: Parts, state_dir: Path) -> None:
+    def __init__(self, parts: Parts, state_dir: Path, *, bot: bool = False) -> None:
+        """`bot`: it stays, and goes on with what an earlier process left; see `core.recovery`."""
         self.parts = parts
+        self._bot = bot
         self.socket = state_dir / SOCKET
         self._lock = StateLock(state_dir)
         self._background: list[asyncio.Task[None]] = []
         self._mirroring = False
+        self._hurry = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         """Raises Busy when another process drives the directory, StoreError when its state cannot be used."""
@@ -39,12 +45,15 @@ class Service:
             self._background = [
                 asyncio.create_task(self.parts.journal.run(), name="journal"),
             ]
-            await self.parts.recovery.report_cut()
+            await self.parts.people.load()
+            if not self._bot:
+                await self.parts.recovery.report_cut()
             await self.parts.adoption.pick_up()
             self._mirroring = True  # not before: it would write over what was edited by hand
             self._background.append(asyncio.create_task(self.parts.mirror.run(), name="mirror"))
             await self.parts.console.start(self.socket, self.parts.reception)
-            await self.parts.recovery.deliver()
+            if not self._bot:
+                await self.parts.recovery.deliver()
             # What is there now stays until the end: looking through it again and again costs pauses of 40–60 ms.
             gc.collect()
             gc.freeze()
@@ -59,9 +68,14 @@ class Service:
         await self._close()
 
     async def resume(self) -> None:
-        """Go on with what was accepted before, and make first prompts fast. For a bot, not for a single command."""
-        for key in await self.parts.recovery.waiting():
+        """Go on with what was accepted before, and make first prompts fast. For a bot, not for a single command.
+
+        In this order: platforms ready, recovery, new intake.
+        """
+        await self.parts.platforms.connect()
+        for key in await self.parts.recovery.go_on():
             self.parts.mailboxes.wake(key)
+        self.parts.platforms.listen()
         for project in await self.parts.projects.all():
             warming = asyncio.create_task(self.parts.agent.warm(project.path), name=f"warm {project.ref}")
             self._background.append(warming)
@@ -91,6 +105,22 @@ class Service:
         """Wait until no session has anything to do: others may have joined a single command's process."""
         await self.parts.mailboxes.quiet()
 
+    async def drain(self) -> None:
+        """Take no new work, give what goes on `DRAIN` seconds, hand the rest over to the next process, and say so."""
+        await self.parts.platforms.stop_listening()
+        await self.parts.inbox.close()
+        finishing = asyncio.create_task(self.parts.mailboxes.finish())
+        hurrying = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait([finishing, hurrying], timeout=DRAIN, return_when=asyncio.FIRST_COMPLETED)
+        for task in (finishing, hurrying):
+            task.cancel()
+        for key in self.parts.runs.hand_over():
+            await self.parts.audience.tell(key, view.handed_over(key))
+
+    def hurry(self) -> None:
+        """Leave now: what is not done is the next process's."""
+        self._hurry.set()
+
     async def leave(self, main: asyncio.Task[Any]) -> None:
         """End all runs as cut off, give whoever waits for them a second to print that, then cancel `main`."""
         await self.parts.mailboxes.close()
@@ -101,7 +131,10 @@ class Service:
         # In the order in which things depend on each other: runs record how they were cut, chats show it, then the
         # agent, the mirror and last the store go.
         parts = self.parts
+        await parts.platforms.stop_listening()
+        await parts.inbox.close()
         await parts.mailboxes.close()
+        await parts.platforms.close(0.0 if self._hurry.is_set() else SENDING)
         await parts.console.stop()
         await parts.issues.close()
         await parts.forges.close()

@@ -17,38 +17,50 @@ from adapters.git.workspace import GitWorkspace
 from adapters.store.edits import MirrorEdits
 from adapters.store.mirror import Mirror
 from adapters.store.sql import SqlStore
+from adapters.transcription.openai import OpenAiTranscriber
 from bot.clock import SystemClock
 from bot.doctor import Doctor
 from bot.logs import Redactor
 from bot.opencode import opencode_agent, opencode_settings
+from bot.platforms import Platforms
 from bot.session_logs import SessionLogs
 from bot.settings import Settings
 from bot.worktree_mark import write_mark
 from core.access import Roster
 from core.adoption import Adoption
+from core.arrivals import Arrivals
 from core.asks import Asks
 from core.audience import Audience
 from core.bases import Bases
 from core.callers import Callers
 from core.census import Census
 from core.conduct import Conductor
+from core.delivery import BacklogPolicy
 from core.ending import Ending, Keeping
 from core.files import Files
+from core.inbox import Inbox
 from core.intake import Reception
 from core.issues import Issues
 from core.journal import Journal
 from core.mailbox import Mailboxes
+from core.messages import Messenger
 from core.model import CONSOLE, Project, SessionKey
 from core.offers import Offers
 from core.overview import Overview
+from core.people import People
+from core.placing import Placing
 from core.ports import AgentPort, ChatPort, Workspace
 from core.projects import Projects
 from core.prompts import Prompts
 from core.recovery import Recovery
+from core.relay import Relay
 from core.run import Choices, Runs
 from core.sessions import Sessions
+from core.stalls import Stalls
+from core.strangers import Strangers
 from core.transfer import Transfer
 from core.upkeep import Upkeep
+from core.why import Why
 
 log = structlog.get_logger("bot")
 
@@ -77,6 +89,7 @@ class Parts:
     mailboxes: Mailboxes
     runs: Runs
     recovery: Recovery
+    audience: Audience
     journal: Journal
     projects: Projects
     sessions: Sessions
@@ -88,6 +101,9 @@ class Parts:
     issues: Issues
     forges: Forges
     adoption: Adoption
+    people: People
+    inbox: Inbox
+    platforms: Platforms
 
 
 def complain(what: str, error: BaseException) -> None:
@@ -95,8 +111,10 @@ def complain(what: str, error: BaseException) -> None:
     log.warning(what, error=str(error), exc_info=error)
 
 
-def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) -> Parts:
-    """One process's worth of kugetsu on `settings.state_dir`. Opens nothing."""
+def build(  # noqa: PLR0915  one list of what there is; cut in two it would have to hand everything over
+    settings: Settings, surroundings: Surroundings, redactor: Redactor, *, bot: bool = False
+) -> Parts:
+    """One process's worth of kugetsu on `settings.state_dir`; a bot has the configured platforms. Opens nothing."""
     clock = SystemClock()
     state_dir = settings.state_dir
     store = SqlStore(state_dir, clock, lambda: mirror.changed())  # noqa: PLW0108  each needs the other
@@ -114,12 +132,20 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
         refs=lambda: _refs(store),
         demo=surroundings.demo is not None,
     )
-    chats: dict[str, ChatPort] = {CONSOLE: console, **surroundings.chats}
+    messengers = _messengers(settings, store, clock) if bot else []
+    relays = {m.platform: Relay(store, m, clock, surroundings.fault, complain) for m in messengers}
+    chats: dict[str, ChatPort] = {CONSOLE: console, **surroundings.chats, **relays}
     journal = Journal(store, clock, complain)
     audience = Audience(store, chats, journal, clock, complain)
     asks = Asks(store, agent, audience, clock, settings.runs.question_timeout)
     offers = Offers(store)
-    choices = Choices(settings.runs.max_concurrent, settings.opencode.model, settings.opencode.agent)
+    choices = Choices(
+        settings.runs.max_concurrent,
+        settings.opencode.model,
+        settings.opencode.agent,
+        auto_resume=settings.runs.auto_resume,
+    )
+    stalls = Stalls(audience, clock, settings.runs.stall_after)
     bases = Bases(store, agent, workspace, clock, choices.model, choices.agent)
 
     def mark(directory: Path, key: SessionKey) -> None:
@@ -135,6 +161,7 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
         audience,
         asks,
         offers,
+        stalls,
         journal,
         clock,
         choices,
@@ -145,7 +172,9 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
     mailboxes = Mailboxes(runs.next, complain)
     doctor = Doctor(settings, surroundings.config, state_dir, projects.all, agent, workspace, running=True)
     roster = Roster(settings.people("admins"), settings.people("drivers"), settings.people("viewers"))
-    callers = Callers(store, projects, sessions, roster, settings.default_instance)
+    people = People(store, roster, clock)
+    callers = Callers(store, projects, sessions, people, settings.default_instance)
+    strangers = Strangers(store, people)
     prompts = Prompts(store, mailboxes, audience, settings.runs.queue_depth, logs.enable)
     keeping = Keeping(settings.sessions.max_per_project, settings.sessions.archive_after)
     ending = Ending(store, agent, workspace, projects, clock, keeping)
@@ -162,9 +191,26 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
     overview = Overview(store, workspace, projects, bases, callers, prompts, audience, clock, doctor.reply)
     upkeep = Upkeep(store, callers, runs, ending, census, adoption, transfer, audience, offers, clock)
     files = Files(store, workspace, sessions, audience)
-    handlers = {**conductor.commands, **overview.commands, **upkeep.commands, **files.commands}
-    reception = Reception(store, callers, handlers, conductor.say, asks, offers, clock, complain)
-    recovery = Recovery(store, audience, offers, clock)
+    commands = (conductor, overview, upkeep, files, strangers, Why(store))
+    handlers = {name: handler for part in commands for name, handler in part.commands.items()}
+    reception = Reception(store, callers, handlers, conductor.say, runs.stop_run, asks, offers, clock, complain)
+    voice = settings.transcription
+    transcriber = OpenAiTranscriber(voice.url, voice.key.get_secret_value(), voice.model) if voice.url else None
+    waiting = settings.runs.backlog
+    inbox = Inbox(
+        store,
+        reception,
+        relays,
+        Placing(store, offers),
+        Arrivals(state_dir / "incoming", transcriber),
+        people,
+        strangers,
+        BacklogPolicy(waiting.ask_after, waiting.ask_above, waiting.drop_after),
+        clock,
+        surroundings.fault,
+        complain,
+    )
+    recovery = Recovery(store, audience, offers, relays, inbox, clock)
     return Parts(
         store,
         mirror,
@@ -174,6 +220,7 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
         mailboxes,
         runs,
         recovery,
+        audience,
         journal,
         projects,
         sessions,
@@ -185,7 +232,32 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
         issues,
         forges,
         adoption,
+        people,
+        inbox,
+        Platforms(relays, inbox),
     )
+
+
+def _messengers(settings: Settings, store: SqlStore, clock: SystemClock) -> list[Messenger]:
+    found: list[Messenger] = []
+    if telegram := settings.adapters.telegram:
+        # Only here: its library takes 20 MB, which a bot without it need not pay for.
+        from adapters.telegram.messenger import TelegramMessenger  # noqa: PLC0415
+        from adapters.telegram.settings import TelegramSettings  # noqa: PLC0415
+
+        async def known(chat: str, message: str) -> bool:
+            ours = await store.post_at("telegram", chat, message)
+            return ours is not None or await store.inbound_of("telegram", chat, message) is not None
+
+        account = TelegramSettings(
+            telegram.token.get_secret_value(),
+            telegram.api_base,
+            telegram.webhook.url,
+            telegram.webhook.listen,
+            telegram.webhook.secret.get_secret_value(),
+        )
+        found.append(TelegramMessenger(account, clock, log.warning, known))
+    return found
 
 
 async def _refs(store: SqlStore) -> list[str]:

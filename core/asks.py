@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,6 +38,7 @@ TOO_LATE = "Nobody answered within {hours:g} h. Go on without it, or say what yo
 Grant = Callable[[Sequence[PermissionRule]], Awaitable[None]]
 
 WITHDRAWN = Decision("withdrawn")
+_ONE_QUESTION = re.compile(r"q(\d{1,3})(?:c(\d{1,3}))?")  # question number from 0, choice from 1
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ class _Open:
     session: Session
     grant: Grant
     shown: bool = False  # recorded and on its way to people: its end must be recorded and shown too
+    answers: dict[int, tuple[str, ...]] = field(default_factory=dict)  # of several questions, those answered so far
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while a decision is on its way to the agent
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -64,8 +67,17 @@ class Asks:
         self._timeout = question_timeout
         self._open: dict[AskId, _Open] = {}
 
+    async def restore(self, run: Run, session: Session, grant: Grant) -> None:
+        """Take up what a process that died had shown and nobody decided: its buttons work on."""
+        for ask in await self._store.open_asks():
+            if ask.run == run.id and ask.id not in self._open:
+                self._open[ask.id] = _Open(ask, session, grant, shown=True)
+
     def take(self, run: Run, session: Session, request: AgentRequest, grant: Grant) -> AskId:
         """Note a request at once, so that its end cannot be missed. `grant` makes rules of an "Always"."""
+        for entry in self._open.values():
+            if (entry.ask.run, entry.ask.request.id) == (run.id, request.id):
+                return entry.ask.id
         ask = Ask(AskId(secrets.token_urlsafe(9)), run.id, session.key, request, self._clock.now())
         self._open[ask.id] = _Open(ask, session, grant)
         return ask.id
@@ -100,7 +112,8 @@ class Asks:
             await self._tell_agent(entry, Decision("reject", message=NOBODY))
             self._over(entry)
             return refused
-        await self._store.add_ask(entry.ask)
+        if not entry.shown:
+            await self._store.add_ask(entry.ask)
         entry.shown = True
         if entry.over.is_set():
             await self._settle(entry, WITHDRAWN, None)
@@ -135,7 +148,15 @@ class Asks:
         entry = self._open.get(ask)
         if entry is None:
             raise NotFound("This is not open any more.", "It was decided already, or its run has ended.")
-        decision = to_decision(entry.ask.request, reply, text)
+        if one := _ONE_QUESTION.fullmatch(reply):
+            text = one[2] or text
+            reply = "answer"
+            complete = await self._answer_one(entry, int(one[1]), text, person)
+            if complete is None:
+                return entry.ask
+            decision = complete
+        else:
+            decision = to_decision(entry.ask.request, reply, text)
         if entry.deciding.locked():
             raise NotFound("Somebody else decided this a moment ago.")
         async with entry.deciding:
@@ -145,6 +166,17 @@ class Asks:
         detail = view.request_line(entry.ask.request)
         await self._store.audit(person.id, f"decide {reply}", entry.session.key.key, place, detail)
         return settled
+
+    async def _answer_one(self, entry: _Open, number: int, text: str, person: Person) -> Decision | None:
+        """Note one answer of several; the decision when it was the last."""
+        request = entry.ask.request
+        if not isinstance(request, QuestionRequest) or number >= len(request.questions) or not text.strip():
+            raise UsageError("That is no answer to this request.", "Use the choices shown with it.")
+        entry.answers[number] = _answer(request.questions[number], text.strip())
+        if len(entry.answers) == len(request.questions):
+            return Decision("answer", answers=tuple(entry.answers[each] for each in sorted(entry.answers)))
+        await self._audience.answered(entry.ask, number, ", ".join(entry.answers[number]), person.name)
+        return None
 
     async def _decide(self, entry: _Open, decision: Decision, person: Person | None) -> Ask:
         """Tell the agent, then everybody. When the agent cannot be told, the request stays open."""
@@ -165,7 +197,7 @@ class Asks:
         by = person.id if person else None
         settled = replace(entry.ask, decision=decision, decided_by=by, decided_at=self._clock.now())
         await self._store.save_ask(settled)
-        await self._audience.settle_ask(settled)
+        await self._audience.settle_ask(settled, person.name if person else "")
         return settled
 
     def _over(self, entry: _Open) -> None:

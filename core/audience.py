@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,13 +42,13 @@ class Audience:
         self._complain = complain
         self._on_air: dict[str, Show] = {}
 
-    async def open_thread(self, origin: Place, session: Session) -> Place:
-        """Where a session started from `origin` is to live; `origin` itself where no thread can be had."""
+    async def open_thread(self, origin: Place, session: Session, message: str) -> Place:
+        """Where a session started by `message` in `origin` is to live; `origin` where no thread can be had."""
         chat = self._chats.get(origin.platform)
         if chat is None:
             return origin
         try:
-            return await chat.open_thread(origin, session)
+            return await chat.open_thread(origin, session, message)
         except Exception as error:  # noqa: BLE001  the work goes on; it is shown where it was asked for
             self._complain(f"no thread could be opened in {origin}", error)
             return origin
@@ -111,9 +111,30 @@ class Audience:
         """Show the request in every place."""
         await self._in_each(await self._store.places(ask.session), lambda chat, place: chat.ask(place, ask))
 
-    async def settle_ask(self, ask: Ask) -> None:
+    async def answered(self, ask: Ask, number: int, chosen: str, by: str) -> None:
+        """Show everywhere that one question of several has its answer."""
+        places = await self._store.places(ask.session)
+        await self._in_each(places, lambda chat, place: chat.answered(place, ask, number, chosen, by))
+
+    async def settle_ask(self, ask: Ask, by: str) -> None:
         """Show everywhere who decided what."""
-        await self._in_each(await self._store.places(ask.session), lambda chat, place: chat.settle_ask(place, ask))
+        await self._in_each(await self._store.places(ask.session), lambda chat, place: chat.settle_ask(place, ask, by))
+
+    async def renamed(self, session: Session) -> None:
+        """The session's title has changed."""
+        for chat in self._chats.values():
+            try:
+                await chat.renamed(session)
+            except Exception as error:  # noqa: BLE001  a name is not worth more than a line in the log
+                self._complain(f"{session.key} could not be renamed on {chat.platform}", error)
+
+    async def ended(self, session: Session, places: Sequence[Place]) -> None:
+        """The session is destroyed; `places` were where it was shown."""
+        for chat in self._chats.values():
+            try:
+                await chat.ended(session, places)
+            except Exception as error:  # noqa: BLE001  the session is gone, its threads may stay
+                self._complain(f"threads of {session.key} on {chat.platform} could not be closed", error)
 
     def _can_ask(self, place: Place) -> bool:
         chat = self._chats.get(place.platform)

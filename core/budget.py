@@ -11,11 +11,12 @@ import enum
 import math
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 from core.errors import ChatLimited
-from core.messages import Limit
+from core.messages import Limit, Messenger
+from core.model import Place
 
 RESERVED = 4  # a limit of 20 keeps a 4th of its calls for what is more urgent than progress
 
@@ -74,7 +75,7 @@ class _Waiter:
 
 
 class Budget:
-    """The calls of one account."""
+    """The calls of one account, whatever it calls for."""
 
     def __init__(self) -> None:
         self._gauges: dict[str, _Gauge] = {}
@@ -173,3 +174,20 @@ class Budget:
     @property
     def _loop(self) -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
+
+
+class Account:
+    """A messenger with its budget: everybody who calls it waits for a turn here."""
+
+    def __init__(self, messenger: Messenger) -> None:
+        self.messenger = messenger
+        self.budget = Budget()
+
+    def turn(self, place: Place, priority: Priority, key: str = "") -> AbstractAsyncContextManager[None]:
+        """For a call that shows something in `place`."""
+        limits = (*self.messenger.limits(place), *self.messenger.account_limits())
+        return self.budget.turn(limits, priority, key or str(place))
+
+    def receipt(self) -> AbstractAsyncContextManager[None]:
+        """For a call that shows nothing of its own, and so never waits for a chat's limit."""
+        return self.budget.turn(self.messenger.account_limits(), Priority.RECEIPT)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core import commands, refs
-from core.access import Role, Roster
+from core.access import Role
 from core.commands import Command
 from core.errors import NotFound, UsageError
-from core.model import Inbound, Person, Project, Session
+from core.model import Attachment, Inbound, Person, Project, Session
+from core.people import People
 from core.ports import Store
 from core.projects import Projects
 from core.refs import RefContext
@@ -23,21 +24,23 @@ class Caller:
     role: Role
     here: Session | None  # the place's session, or that of the worktree a terminal stands in
     context: RefContext
+    row: int | None = None  # of the inbox: names what this message makes, so that it is made once
+    attachments: tuple[Attachment, ...] = ()
 
 
 class Callers:
     """Understands what people leave out."""
 
     def __init__(
-        self, store: Store, projects: Projects, sessions: Sessions, roster: Roster, default_instance: str
+        self, store: Store, projects: Projects, sessions: Sessions, people: People, default_instance: str
     ) -> None:
         self._store = store
         self._projects = projects
         self._sessions = sessions
-        self._roster = roster
+        self._people = people
         self._default_instance = default_instance
 
-    async def of(self, inbound: Inbound) -> Caller:
+    async def of(self, inbound: Inbound, row: int | None = None, attachments: tuple[Attachment, ...] = ()) -> Caller:
         """What is known about who wrote this, and where they stand."""
         key = await self._store.session_at(inbound.place)
         here = await self._store.session(key) if key else await self._sessions.at_directory(inbound.directory)
@@ -45,11 +48,12 @@ class Callers:
         if project is None:
             found = await self._projects.at(inbound.directory)
             project = found.ref if found else None
-        return Caller(inbound, self.role(inbound.person), here, RefContext(self._default_instance, project))
+        context = RefContext(self._default_instance, project)
+        return Caller(inbound, self.role(inbound.person), here, context, row, attachments)
 
     def role(self, person: Person) -> Role:
-        """What the roster says."""
-        return self._roster.role(person.id)
+        """What was given to them."""
+        return self._people.role(person.id)
 
     async def meant(self, command: Command, caller: Caller) -> Session:
         """The session a command is about: its ref's, else the one shown here. Raises NotFound, UsageError."""

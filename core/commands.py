@@ -203,7 +203,22 @@ TABLE: tuple[Spec, ...] = (
         message_name="path",
         examples=("send docs/report.pdf",),
     ),
+    Spec(
+        "why",
+        "why your last message (or the one you reply to) was queued, refused, ignored or failed",
+        Role.VIEWER,
+        examples=("why",),
+    ),
     Spec("whoami", "your person id, as a line for the configuration", Role.NONE, examples=("whoami",)),
+    Spec(
+        "pair",
+        "become the first admin with the code that `kugetsu run` printed; for admins: make somebody known by theirs",
+        Role.NONE,
+        message=Need.MUST,
+        message_name="code",
+        options=(Option("role", "viewer (if nothing is said), driver or admin", "ROLE"),),
+        examples=("pair 1a2b3c4d", "pair --role driver 1a2b3c4d"),
+    ),
     Spec("doctor", "check everything and say what to do", Role.DRIVER, examples=("doctor",)),
     Spec(
         "help",

@@ -167,7 +167,7 @@ class Conductor:
         elif run.state is RunState.DONE:
             raise UsageError(f"Run {run.number} of {session.key.tag} was answered.", "Say what to do next instead.")
         place = await self._prompts.show(caller, session)
-        return await self._prompts.accept(session, run.prompt, caller, place)
+        return await self._prompts.accept(session, run.prompt, caller, place, attachments=run.attachments)
 
     async def _to_retry(self, session: Session, number: str) -> Run:
         """The last run, or the one that is named (by a button below it): unless it was tried again already."""

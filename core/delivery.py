@@ -10,13 +10,15 @@ pending ──▶ sending ──▶ sent ──▶ closed        (closed: a live
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from core.errors import ChatDoubt, ChatFormat, ChatLimited, KugetsuError, PlaceGone
 from core.messages import Post, PostKind, PostState
 from core.model import Inbound
+
+Fault = Callable[[str], None]  # called after every effect and every record; a no-op in production
 
 LONGEST = 15.0  # seconds between attempts: an outage's end is noticed that late at most
 FRESH = timedelta(minutes=10)  # after that, what was only news is not worth a message of its own any more

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from core.ports import Clock, LiveMessage, RunReport
 from core.progress import Progress
 
 Complain = Callable[[str, BaseException], None]
 
+AFTER_FAILURE = 1.0  # seconds; a chat that is down is not asked again at every word
+
 
 class LiveSlot:
-    """`show` never waits; the pump leaves `message.interval` seconds between updates and skips unchanged states."""
+    """`show` never waits. The message itself says when it may be shown; states in between are skipped."""
 
     def __init__(
         self, message: LiveMessage, clock: Clock, persisted: Callable[[], Awaitable[None]], complain: Complain
@@ -46,17 +49,29 @@ class LiveSlot:
 
     async def _run(self) -> None:
         while True:
-            await self._changed.wait()
-            self._changed.clear()
-            if self._newest is self._shown:
+            fresh = await self._change(self._message.refresh)
+            while fresh and (patience := self._message.patience(self._newest)) > 0:
+                await self._change(patience)
+            if fresh and self._newest is self._shown:
                 continue
-            progress = self._newest
             try:
-                # What a chat has shown must survive a crash, so it is on disk first.
-                await self._persisted()
-                await self._message.update(progress)
+                self._shown = await self._message.update(self._take)
             except Exception as error:  # noqa: BLE001  the next state is tried; the answer does not depend on it
                 self._complain("live message could not be updated", error)
-            self._shown = progress
-            if self._message.interval:
-                await self._clock.sleep(self._message.interval)
+                self._changed.set()
+                await self._clock.sleep(AFTER_FAILURE)
+
+    async def _change(self, within: float) -> bool:
+        """Wait for a new state, at most `within` seconds; 0: for ever. False when none came."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within or None):
+                await self._changed.wait()
+                self._changed.clear()
+                return True
+        return False
+
+    async def _take(self) -> Progress:
+        """The newest state, in the moment it is shown. What a chat has shown must survive a crash: on disk first."""
+        progress = self._newest
+        await self._persisted()
+        return progress

@@ -42,6 +42,11 @@ class Mailboxes:
         while self._workers:
             await asyncio.wait(list(self._workers.values()))
 
+    async def finish(self) -> None:
+        """Let what is under way come to its end and begin nothing more."""
+        self._closed = True
+        await self.quiet()
+
     async def close(self) -> None:
         """Cancel all workers and wait for them; nothing is started after this."""
         self._closed = True
@@ -53,9 +58,9 @@ class Mailboxes:
 
     async def _drain(self, key: SessionKey) -> None:
         try:
-            while key.key in self._again:
+            while key.key in self._again and not self._closed:
                 self._again.discard(key.key)
-                while await self._work(key):
+                while await self._work(key) and not self._closed:
                     pass
         except Exception as error:  # noqa: BLE001  the session's next message must find a living worker
             self._complain(f"worker of {key} failed", error)

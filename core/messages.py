@@ -7,7 +7,8 @@ A `Messenger` only carries: what is sent when, in which order, and what becomes 
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -41,6 +42,7 @@ class Outgoing:
     mention: Person | None = None  # whose phone rings, where a reply alone does not do that
     file: Path | None = None  # sent with `page` as its caption
     file_name: str = ""
+    content: bytes = b""  # sent as the file `file_name`, in place of `file`
 
 
 class PostKind(enum.StrEnum):
@@ -86,6 +88,7 @@ class Post:
     message: str = ""  # the platform's id, once it is sent
     attempts: int = 0
     repeat: bool = False  # may be there already: says so
+    after: str = ""  # while it is sent: the newest message known there before, behind which it is to be found
     note: str = ""  # why it was dropped or waits
 
     def in_state(self, state: PostState, note: str = "") -> Post:
@@ -118,6 +121,9 @@ class Traits:
     remembers: timedelta = timedelta(0)  # for how long a repeated key is not shown twice
     max_edits: int | None = None  # of one message
     draft_life: float = 0.0  # seconds a draft stays without a new one
+
+
+Turn = Callable[[], AbstractAsyncContextManager[None]]  # waits until a call may be made; the block is the call
 
 
 class Mail(Protocol):
@@ -163,7 +169,7 @@ class Messenger(Protocol):
         """What every call counts against."""
 
     def pages(self, markdown: str) -> list[Page]:
-        """Split and rendered; never empty for text that has a visible character."""
+        """Split and rendered, with room for 40 more characters in each; not empty where something can be seen."""
 
     def live_page(self, head: str, lines: Sequence[str], body: str) -> Page:
         """One message: `head` and `lines` of Markdown whole, of `body` as much of the end as fits."""
@@ -183,9 +189,10 @@ class Messenger(Protocol):
     async def react(self, place: Place, message_id: str, mark: Mark) -> None:
         """Put a mark on a person's message, in place of the one before. Where the chat forbids it: nothing."""
 
-    async def find(self, place: Place, message: Outgoing, key: str, after: str) -> str | None:
+    async def find(self, place: Place, message: Outgoing, key: str, after: str, turn: Turn) -> str | None:
         """The id of a message that a dead process, or a call that came to no end, may have sent after the message
-        `after`; looking may give it this content. None: it is not there, as far as can be told.
+        `after`; looking may give it this content. None: it is not there, as far as can be told. Each call to the
+        platform is made inside a `turn()`.
         """
 
     async def open_thread(self, origin: Place, title: str, message: str) -> Place:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -457,11 +457,20 @@ class Store(Protocol):
     async def runs(self, session: SessionKey) -> list[Run]:
         """Oldest first."""
 
+    async def run_of_source(self, source: str) -> Run | None:
+        """What that made, see `add_run`."""
+
+    async def last_run_in(self, person: PersonId, platform: str, chat: str) -> Run | None:
+        """The newest that person asked for in any thread of that chat."""
+
     async def unfinished_runs(self, session: SessionKey | None = None) -> list[Run]:
         """Of one session, or over all, oldest first."""
 
     async def append_text(self, chunks: Sequence[Chunk]) -> None:
         """Keep received text safe while runs go on: in order, one transaction for all of them."""
+
+    async def received_parts(self, run: RunId) -> list[Chunk]:
+        """The same, one chunk a part."""
 
     async def received_text(self, run: RunId) -> str:
         """Parts in order of their first text, joined by a blank line. Empty after the run was saved as over."""
@@ -472,6 +481,8 @@ class Store(Protocol):
     async def save_ask(self, ask: Ask) -> None: ...
 
     async def open_asks(self) -> list[Ask]: ...
+
+    async def ask(self, ask: AskId) -> Ask | None: ...
 
     # offers
     async def add_offer(self, button: str, line: str) -> None:
@@ -506,6 +517,13 @@ class Store(Protocol):
 
     async def newest_message(self, platform: str, chat: str) -> str:
         """The id of the newest message, ours or another's, that is known there; ids are numbers. Empty without one."""
+
+    # people
+    async def roles(self) -> dict[PersonId, str]:
+        """Of everybody who was paired."""
+
+    async def save_role(self, person: Person, role: str) -> None:
+        """Add or replace."""
 
     # audit
     async def audit(self, person: PersonId, action: str, subject: str, place: Place | None, detail: str = "") -> None:
@@ -599,10 +617,18 @@ class RunReport:
 class LiveMessage(Protocol):
     """One run's message in one place, edited as the run goes on. Calls never overlap."""
 
-    interval: float  # seconds to leave between updates
+    @property
+    def refresh(self) -> float:
+        """Seconds after which it is shown again although nothing changed; 0: never."""
 
-    async def update(self, progress: Progress) -> None:
-        """Show the newest state; states in between were skipped."""
+    def patience(self, progress: Progress) -> float:
+        """Seconds to wait before this state is shown, in which a newer one may come."""
+
+    async def update(self, newest: Callable[[], Awaitable[Progress]]) -> Progress:
+        """Wait until a state may be shown, then take the newest and show it. Returns what was shown.
+
+        Cancelled while it waits, nothing is shown; cancelled while it shows, that comes to its end first.
+        """
 
     async def settle(self, progress: Progress, report: RunReport) -> None:
         """Exactly once, last; `progress` may be newer than the last update."""
@@ -616,8 +642,14 @@ class ChatPort(Protocol):
     def can_ask(self, place: Place) -> bool:
         """Whether somebody there could answer a permission request now."""
 
-    async def open_thread(self, origin: Place, session: Session) -> Place:
-        """Where a session started from `origin` is to live."""
+    async def open_thread(self, origin: Place, session: Session, message: str) -> Place:
+        """Where a session started by `message` in `origin` is to live; where it lives already, if it does there."""
+
+    async def renamed(self, session: Session) -> None:
+        """The session's title has changed."""
+
+    async def ended(self, session: Session, places: Sequence[Place]) -> None:
+        """The session is destroyed; `places` were where it was shown."""
 
     async def send(self, place: Place, document: Document) -> None:
         """A notice; silent where the platform can."""
@@ -634,8 +666,11 @@ class ChatPort(Protocol):
     async def ask(self, place: Place, ask: Ask) -> None:
         """Show a request, ringing."""
 
-    async def settle_ask(self, place: Place, ask: Ask) -> None:
-        """Show who decided what; buttons are withdrawn."""
+    async def answered(self, place: Place, ask: Ask, number: int, chosen: str, by: str) -> None:
+        """Question `number` of several has its answer; the others are still open."""
+
+    async def settle_ask(self, place: Place, ask: Ask, by: str) -> None:
+        """Show who decided what (`by` is a name, empty for nobody); buttons are withdrawn."""
 
 
 # ── the rest ───────────────────────────────────────────────────────────────────────────────────
@@ -671,6 +706,7 @@ class Press:
     person: Person
     place: Place
     text: str = ""  # free text that goes with it: an answer, the reason of a reject
+    message: str = ""  # the platform's id of the message the button is on; empty where messages have none
 
 
 class Intake(Protocol):

@@ -10,7 +10,7 @@ from core.audience import Audience
 from core.callers import Caller
 from core.errors import QueueFull, UsageError
 from core.mailbox import Mailboxes
-from core.model import Document, Place, Run, RunState, Session, SessionState
+from core.model import Attachment, Document, Place, Run, RunState, Session, SessionState
 from core.ports import Reply, Store
 
 MAX_PROMPT_BYTES = 2 * 1024 * 1024  # above what any model's context holds; a message's size must not hurt the store
@@ -33,7 +33,7 @@ class Prompts:
 
     async def show(self, caller: Caller, session: Session) -> Place:
         """Where the session is to be shown for this caller; attached from now on."""
-        place = await self._audience.open_thread(caller.inbound.place, session)
+        place = await self._audience.open_thread(caller.inbound.place, session, caller.inbound.message)
         await self._audience.attach(place, session.key)
         return place
 
@@ -46,9 +46,14 @@ class Prompts:
         receipt: Document | None = None,
         *,
         once: bool = False,
+        attachments: tuple[Attachment, ...] | None = None,
     ) -> Reply:
-        """Queue a prompt. `once`: a repeated start adds no second. Raises UsageError, NotFound (gone), QueueFull."""
-        text = checked(text)
+        """Queue a prompt, with the caller's files unless others are given. `once`: a repeated start adds no second.
+
+        Raises UsageError, NotFound (gone), QueueFull.
+        """
+        files = caller.attachments if attachments is None else attachments
+        text = checked(text or (view.ONLY_FILES if files else ""))
         if session.state is SessionState.GONE:
             raise view.lost(session)
         async with self._queueing:
@@ -57,7 +62,15 @@ class Prompts:
             if run is None:
                 self._refuse_full(session, waiting)
                 asked_in = place or caller.inbound.place
-                run = await self._store.add_run(session.key, text, caller.inbound.person.id, asked_in)
+                run = await self._store.add_run(
+                    session.key,
+                    text,
+                    caller.inbound.person.id,
+                    asked_in,
+                    message=caller.inbound.message,
+                    attachments=files,
+                    source=source_of(caller.row),
+                )
         if caller.inbound.debug:
             self._debug_log(session.slug)
         self._mailboxes.wake(session.key)
@@ -72,6 +85,11 @@ class Prompts:
                 f"{queued} prompts wait in {session.key.tag} already, the limit of `runs.queue_depth`.",
                 "Wait for one to end, or `/stop` the run under way.",
             )
+
+
+def source_of(row: int | None) -> str:
+    """What a message of the inbox is called where it made something."""
+    return "" if row is None else f"message {row}"
 
 
 def checked(text: str) -> str:

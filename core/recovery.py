@@ -1,46 +1,70 @@
-"""What a process finds when it starts: runs that another one was driving when it died."""
+"""What a process finds when it starts: runs, requests and messages that another one was busy with when it died.
+
+A bot goes on with them: what opencode still works on is attached to again, what it finished is delivered, and what was
+cut off is reported with the text that was received and carried on (`core.run`). A single command has no time for that:
+it reports what only terminals were watching as cut off, and leaves the rest to the next bot.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 
-from core import view
+from core import view, view_run
+from core.asks import WITHDRAWN
 from core.audience import Audience
-from core.model import Decision, RunState, SessionKey, SessionState
+from core.inbox import Inbox
+from core.messages import Post, PostKind
+from core.model import CONSOLE, Run, RunState, SessionKey, SessionState
 from core.offers import Offers
-from core.ports import Clock, RunReport, Store
+from core.ports import Ask, Clock, RunReport, Store
+from core.relay import Relay, question_of
 
 
 class Recovery:
-    """Closes what cannot go on and names what can."""
+    """Runs once, before anything new is taken in."""
 
-    def __init__(self, store: Store, audience: Audience, offers: Offers, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        audience: Audience,
+        offers: Offers,
+        relays: Mapping[str, Relay],
+        inbox: Inbox,
+        clock: Clock,
+    ) -> None:
         self._store = store
-        self._offers = offers
         self._audience = audience
+        self._offers = offers
+        self._relays = relays
+        self._inbox = inbox
         self._clock = clock
 
+    async def go_on(self) -> list[SessionKey]:
+        """For a bot. Returns sessions that have something to do, their interrupted runs first of all."""
+        asks = await self._withdraw_asks()
+        await asyncio.gather(*(self._reopen(relay, asks) for relay in self._relays.values()))
+        await self.deliver()
+        for platform in self._relays:
+            await self._inbox.open(platform)
+            await self._inbox.remind(platform)
+        return await self.waiting()
+
     async def report_cut(self) -> list[RunReport]:
-        """Runs that were going are over, with all text received; the next prompt or `retry` goes on from there."""
-        for ask in await self._store.open_asks():
-            await self._store.save_ask(replace(ask, decision=Decision("withdrawn"), decided_at=self._clock.now()))
+        """For a single command: runs only terminals watched are over, with all text received."""
         reports = []
+        await self._withdraw_asks()
         for run in await self._store.unfinished_runs():
             if run.state not in {RunState.RUNNING, RunState.ASKING}:
                 continue
-            text = await self._store.received_text(run.id)
-            cut = replace(
-                run, state=RunState.CUT, ended=self._clock.now(), text=text, error=view.CUT, error_code=view.CUT_CODE
-            )
-            await self._store.save_run(cut)
-            session = await self._store.session(run.session)
-            if session is None:
+            if any(place.platform != CONSOLE for place in await self._store.places(run.session)):
                 continue
-            session = replace(session, state=SessionState.STOPPED, updated=self._clock.now())
-            await self._store.save_session(session)
-            buttons = await self._offers.after(cut, session)
-            await self._audience.tell(session.key, view.was_cut(cut, buttons))
-            reports.append(RunReport(cut, session, buttons=buttons))
+            for ask in await self._store.open_asks():
+                if ask.run == run.id:
+                    await self._withdraw(ask)
+            if report := await self._cut(run):
+                reports.append(report)
         return reports
 
     async def deliver(self) -> None:
@@ -56,3 +80,53 @@ class Recovery:
         """Sessions with prompts that were accepted and not yet answered."""
         found = {run.session.key: run.session for run in await self._store.unfinished_runs()}
         return list(found.values())
+
+    async def _cut(self, run: Run) -> RunReport | None:
+        text = await self._store.received_text(run.id)
+        cut = replace(
+            run, state=RunState.CUT, ended=self._clock.now(), text=text, error=view.CUT, error_code=view.CUT_CODE
+        )
+        await self._store.save_run(cut)
+        session = await self._store.session(run.session)
+        if session is None:
+            return None
+        session = replace(session, state=SessionState.STOPPED, updated=self._clock.now())
+        await self._store.save_session(session)
+        buttons = await self._offers.after(cut, session)
+        await self._audience.tell(session.key, view.was_cut(cut, buttons))
+        return RunReport(cut, session, buttons=buttons)
+
+    async def _withdraw_asks(self) -> dict[str, Ask]:
+        """Requests of runs that are over are no longer open. Returns those that are, by id."""
+        still: dict[str, Ask] = {}
+        for ask in await self._store.open_asks():
+            run = await self._store.run(ask.run)
+            if run is None or run.state.over:
+                await self._withdraw(ask)
+            else:
+                still[ask.id] = ask
+        return still
+
+    async def _withdraw(self, ask: Ask) -> None:
+        await self._store.save_ask(replace(ask, decision=WITHDRAWN, decided_at=self._clock.now()))
+
+    async def _reopen(self, relay: Relay, asks: Mapping[str, Ask]) -> None:
+        shown = await relay.reopened(await self._store.open_posts(relay.platform))
+        for post in shown:
+            if post.kind is PostKind.LIVE:
+                await self._close_live(relay, post)
+            elif post.ask is not None and post.ask not in asks:
+                await self._close_ask(relay, post)
+
+    async def _close_live(self, relay: Relay, post: Post) -> None:
+        run = await self._store.run(post.run) if post.run is not None else None
+        session = await self._store.session(run.session) if run else None
+        if run and session and run.state.over:
+            relay.close(post, view_run.over(RunReport(run, session)))
+        elif run is None or session is None:
+            relay.close(post, view.gone_with_its_session())
+
+    async def _close_ask(self, relay: Relay, post: Post) -> None:
+        ask = await self._store.ask(post.ask) if post.ask is not None else None
+        if ask:
+            relay.close(post, view_run.settled(ask, question_of(post.key), ask.decided_by or ""))

@@ -12,7 +12,7 @@ from core import rules, view
 from core.asks import Asks, refusal
 from core.audience import Audience, Show
 from core.errors import AgentError, AgentSessionGone, KugetsuError, NotFound, StoreError, WorkspaceError
-from core.events import Asked, Outcome, Refused, Said, Settled
+from core.events import AgentEvent, Asked, Outcome, Refused, Said, Settled
 from core.journal import Journal
 from core.live import Complain
 from core.model import (
@@ -24,6 +24,7 @@ from core.model import (
     Project,
     Refusal,
     Run,
+    RunId,
     RunState,
     Session,
     SessionKey,
@@ -31,9 +32,10 @@ from core.model import (
 )
 from core.offers import Offers
 from core.ports import AgentPort, AgentRun, Chunk, Clock, Known, RunHeader, RunReport, Store, Workspace
-from core.progress import Progress, fold
+from core.progress import Progress, Text, fold
 from core.projects import Projects
 from core.sessions import Fault, Sessions
+from core.stalls import Stalls
 
 INTERNAL = "internal"  # error code of a defect of ours
 SAVE_AGAIN = 5.0  # seconds between attempts to record an answer while the disk is full
@@ -58,6 +60,8 @@ class Live:
     prompted: bool = False
     stopping: bool = False
     refused: list[Refusal] = field(default_factory=list)
+    recovered: bool = False  # another process began it
+    heard: int = 0  # events of the agent so far
 
     def advance(self, progress: Progress) -> None:
         """Take the new state and have every place show it; never waits."""
@@ -74,6 +78,7 @@ class Choices:
     max_concurrent: int = 16
     model: str = ""  # provider/model; empty: opencode's default
     agent: str = ""
+    auto_resume: bool = True  # after a crash the agent is told to carry on
     stop_patience: float = 5.0  # seconds for opencode to confirm an abort before the run is called stopped without it
 
 
@@ -90,6 +95,7 @@ class Runs:
         audience: Audience,
         asks: Asks,
         offers: Offers,
+        stalls: Stalls,
         journal: Journal,
         clock: Clock,
         choices: Choices,
@@ -105,6 +111,7 @@ class Runs:
         self._audience = audience
         self._asks = asks
         self._offers = offers
+        self._stalls = stalls
         self._journal = journal
         self._clock = clock
         self._choices = choices
@@ -114,12 +121,14 @@ class Runs:
         self._slots = asyncio.Semaphore(choices.max_concurrent)
         self._live: dict[str, Live] = {}
         self._checkouts: dict[str, asyncio.Lock] = {}
+        self._handing_over = False
         self._told: set[str] = set()  # keys of sessions whose people know what cannot be asked
 
     async def next(self, key: SessionKey) -> bool:
         """Drive the session's oldest waiting run to its end. False when none waits."""
         unfinished = await self._store.unfinished_runs(key)
-        run = next((run for run in unfinished if run.state in {RunState.QUEUED, RunState.SENDING}), None)
+        # One under way that is not ours was left by a process that died; what carries on goes before what waits.
+        run = min(unfinished, key=lambda run: (run.state is RunState.QUEUED, run.prompt != view.CARRY_ON), default=None)
         if run is None:
             return False
         live = self._live[key.key] = Live(run)
@@ -130,7 +139,8 @@ class Runs:
             except asyncio.CancelledError:  # the process is leaving
                 task.cancel()
                 await asyncio.wait([task])
-                if live.prompted or live.stopping:  # else it stays queued for the next process
+                # Else it stays queued, or under way, for the next process.
+                if live.stopping or (live.prompted and not self._handing_over):
                     await self._finish(live, task, Outcome.CUT)
                 raise
             finishing = asyncio.create_task(self._finish(live, task, Outcome.STOPPED))
@@ -142,6 +152,16 @@ class Runs:
         finally:
             del self._live[key.key]
         return True
+
+    def hand_over(self) -> list[SessionKey]:
+        """From here on, runs that end with this process stay under way for the next one. Returns whose they are."""
+        self._handing_over = True
+        return [live.run.session for live in self._live.values() if live.prompted]
+
+    async def stop_run(self, run: RunId) -> SessionKey | None:
+        """Stop this run and no other. None when it is not under way."""
+        live = next((live for live in self._live.values() if live.run.id == run), None)
+        return live.run.session if live and await self.stop(live.run.session) else None
 
     async def stop(self, key: SessionKey) -> bool:
         """Abort the run under way and wait until the agent has stopped. False when none is."""
@@ -173,8 +193,8 @@ class Runs:
             if not live.run.snapshot_before:
                 live.run = replace(live.run, snapshot_before=await self._snapshot(live, "before"))
             known = Known.ABSENT
-            if live.run.state is RunState.SENDING:
-                known = await self._agent.lookup(self._agent_run(live, session, project))
+            if live.run.state is not RunState.QUEUED:
+                known = await self._recovered(live, session, project)
             else:
                 message_id = self._agent.new_message_id()
                 live.run = replace(live.run, message_id=message_id, state=RunState.SENDING, started=self._clock.now())
@@ -190,14 +210,29 @@ class Runs:
             if not capabilities.asks:
                 await self._audience.tell(key, view.cannot_ask())
 
+    async def _recovered(self, live: Live, session: Session, project: Project) -> Known:
+        """What a dead process left: the text it received, its open requests, and whether opencode has the prompt."""
+        live.recovered = True
+        for chunk in await self._store.received_parts(live.run.id):
+            live.progress = fold(live.progress, Said(chunk.part, chunk.text, whole=True))
+        await self._asks.restore(live.run, session, partial(self._grant, live))
+        known = await self._agent.lookup(self._agent_run(live, session, project))
+        if known is Known.ABSENT and live.run.state is not RunState.SENDING:
+            raise AgentError("opencode no longer has this prompt.", "Look at what was done, then `/retry`.")
+        return known
+
     async def _follow(self, live: Live, session: Session, project: Project, known: Known) -> None:
         agent_run = self._agent_run(live, session, project)
         events = self._agent.run(agent_run) if known is Known.ABSENT else self._agent.attach(agent_run)
         live.prompted = True
         self._prompting(session)
         async with aclosing(events), asyncio.TaskGroup() as beside:
+            watch = beside.create_task(self._watch(live, session, agent_run))
             first = True
             async for event in events:
+                live.heard += 1
+                if live.recovered and _shrinks(live.progress, event):
+                    continue
                 if first:
                     beside.create_task(self._mark(live))
                     first = False
@@ -213,6 +248,7 @@ class Runs:
                 if isinstance(event, Settled):
                     beside.create_task(self._withdraw(live, event.request_id))
                 live.advance(fold(live.progress, event))
+            watch.cancel()
             await self._withdraw(live)
         if live.progress.outcome is None:
             raise AgentError("opencode stopped reporting before the run had ended.", "`/retry` runs the prompt again.")
@@ -236,6 +272,15 @@ class Runs:
         except KugetsuError as error:
             # The run goes on; opencode still waits, and the thread knows why.
             await self._audience.tell(key, view.error(error))
+
+    async def _watch(self, live: Live, session: Session, agent_run: AgentRun) -> None:
+        await self._stalls.watch(
+            live.run,
+            session,
+            lambda: live.heard,
+            lambda: bool(live.progress.asking),
+            lambda: self._agent.lookup(agent_run),
+        )
 
     async def _withdraw(self, live: Live, request_id: str = "") -> None:
         try:
@@ -319,13 +364,35 @@ class Runs:
         show = live.show
         if session:
             show = show or await self._audience.open(RunHeader(live.run, session, live.run.person))
-        await self._save_surely(live, session_state, list(show.slots) if show else [])
+        if session and live.recovered and run_state is RunState.CUT:
+            await self._carry_on(live)
+        places = await self._store.places(live.run.session) if session else []
+        await self._save_surely(live, session_state, places)
         self._fault("answer recorded")
         if live.session and show:
             files_changed = await self._files_changed(live)
             report = RunReport(live.run, live.session, files_changed, await self._buttons(live.run, live.session))
             await self._audience.close(show, report)
             await self._sessions.abandon(live.session.key)
+
+    async def _carry_on(self, live: Live) -> None:
+        """After a crash the agent is told to go on; once, as what was cut off while it went on may be cut off again."""
+        run = live.run
+        if not self._choices.auto_resume or run.prompt == view.CARRY_ON:
+            return
+        try:
+            await self._store.add_run(
+                run.session,
+                view.CARRY_ON,
+                run.person,
+                run.place,
+                message=run.message,
+                source=f"carry on {run.id}",
+            )
+        except StoreError as error:  # then it is offered by a button
+            self._complain(f"{run.session} is not carried on by itself", error)
+        else:
+            live.run = replace(run, error=view.CUT_GOES_ON)
 
     async def _buttons(self, run: Run, session: Session) -> tuple[Button, ...]:
         try:
@@ -392,6 +459,7 @@ class Runs:
             model=self._choices.model,
             agent=self._choices.agent,
             system=view.FOR_THE_AGENT,
+            attachments=live.run.attachments,
             rules=_standing(project, session),
         )
 
@@ -405,6 +473,14 @@ class Runs:
 def _standing(project: Project, session: Session | None) -> tuple[PermissionRule, ...]:
     """The rules that answer for people; what was granted to the session comes after the project's, and so counts."""
     return (*project.permissions, *(session.rules if session else ()))
+
+
+def _shrinks(progress: Progress, event: AgentEvent) -> bool:
+    """opencode gives out a text it had not stored yet as empty, or in part: what was received before stays."""
+    if not isinstance(event, Said) or not event.whole:
+        return False
+    had = next((item.text for item in progress.items if isinstance(item, Text) and item.part == event.part), "")
+    return len(event.text) < len(had) and had.startswith(event.text)
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

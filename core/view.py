@@ -9,12 +9,14 @@ from pathlib import Path
 from core import commands
 from core.access import Role
 from core.edits import Edit, FoundBase, FoundSession
-from core.errors import KugetsuError, NotAllowed, NotFound
+from core.errors import Busy, KugetsuError, NotAllowed, NotFound
+from core.messages import Post, PostKind, PostState
 from core.model import (
     AgentRequest,
     BaseSession,
     Button,
     Document,
+    Inbound,
     PermissionRequest,
     Person,
     Place,
@@ -22,15 +24,23 @@ from core.model import (
     ProjectRef,
     Refusal,
     Run,
+    RunState,
     Session,
     SessionKey,
 )
-from core.ports import Ask, Issue, Stake
+from core.ports import Ask, Issue, Received, Stake
 
 BASE_READS_ONLY = "This session only reads: it is the base that every issue's session is forked from."
 CUT_CODE = "cut"
 CUT = "kugetsu or opencode ended while this was being worked on."
+ONLY_FILES = "Look at the attached files."
+CUT_GOES_ON = f"{CUT} The agent is told to carry on."
+CARRY_ON = (
+    "You were interrupted: the program that runs you ended and is back now. Look at what is done and what is not, then "
+    "carry on with the task where you left off."
+)
 FOR_THE_AGENT = "To show people a file of your worktree (a report, a picture), run `kugetsu send PATH` in the shell."
+MAY_BE_A_REPEAT = "(may be a repeat)"
 STOPPED = "Stopped. What was done is kept."
 SETUP_LINES = 3  # of the set-up's output in the thread; it failed → its error carries more
 
@@ -135,6 +145,33 @@ def left(run: Run) -> Document:
     return Document(f"Run {run.number} is left as it is: nothing is sent again.")
 
 
+def stalled(run: Run, session: Session, seconds: float, *, answers: bool) -> Document:
+    """Nothing was heard of a run for long."""
+    minutes = f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
+    why = (
+        "opencode answers, so it is the model or a tool that takes so long."
+        if answers
+        else "opencode itself does not answer; it is restarted when it stays so."
+    )
+    buttons = (Button(f"stop:{run.id}", f"Stop {session.key.tag}"), Button(f"wait:{run.id}", "Wait"))
+    return Document(f"{session.key.tag}: nothing was heard of run {run.number} for {minutes}. {why}", buttons)
+
+
+def waits() -> Document:
+    """Somebody chose to wait for a run that says nothing."""
+    return Document("Then it goes on. It is said again if nothing is heard for as long once more.")
+
+
+def stopping(session: SessionKey) -> Document:
+    """The answer to the Stop button."""
+    return Document(f"Stopped {session.tag}.")
+
+
+def handed_over(session: SessionKey) -> Document:
+    """The bot is being stopped while a run goes on."""
+    return Document(f"kugetsu is being stopped. {session.tag} goes on when it is back; what was received is kept.")
+
+
 def attached(session: Session) -> Document:
     """The answer to `watch`."""
     return Document(f"This place shows {session.key} now: {session.title or 'no title yet'} ({session.state}).")
@@ -191,8 +228,10 @@ def retry_with(refused: Sequence[Refusal]) -> str:
 
 def decided(ask: Ask) -> Document:
     """Who decided what, for the person who pressed."""
+    if ask.decision is None:
+        return Document("Noted; the other questions are still open.")
     words = {"once": "Allowed once", "always": "Always allowed from now on", "reject": "Rejected", "answer": "Answered"}
-    reply = ask.decision.reply if ask.decision else ""
+    reply = ask.decision.reply
     return Document(f"{words.get(reply, reply)}: {request_line(ask.request)}")
 
 
@@ -435,3 +474,127 @@ def exchanged(session: Session, agent_id: str) -> str:
 def retitled(key: SessionKey, title: str) -> str:
     """A title was changed by hand."""
     return f"{key} is called “{title}” now."
+
+
+# ── threads ────────────────────────────────────────────────────────────────────────────────────
+
+
+def gone_with_its_session() -> str:
+    """In place of a live message whose session was destroyed."""
+    return "■ Its session was destroyed."
+
+
+def thread_again() -> str:
+    """A process died while it opened a thread."""
+    return "kugetsu ended while it opened this thread; an empty one of the same name may be left."
+
+
+# ── messages of chats ──────────────────────────────────────────────────────────────────────────
+
+
+def leaving() -> Busy:
+    """A button pressed while the bot drains."""
+    return Busy("kugetsu is being stopped.", "Press again when it is back.")
+
+
+def held_no_more() -> NotFound:
+    """The question about late messages was answered before."""
+    return NotFound("That was decided already.")
+
+
+def backlog(messages: Sequence[Inbound], question: str) -> Document:
+    """Messages that came while kugetsu was not there."""
+    lines = [
+        f"- {message.at:%m-%d %H:%M} UTC {message.person.name}: {_first_line(message.text)}" for message in messages
+    ]
+    many = len(messages) > 1
+    head = f"{len(messages)} messages came" if many else "A message came"
+    choices = [("run", "Run in order" if many else "Run it"), ("last", "Only the last"), ("drop", "Discard")]
+    buttons = tuple(Button(f"held:{question}:{name}", label) for name, label in choices if many or name != "last")
+    return Document("\n".join([f"{head} while kugetsu was not there:", *lines]), buttons)
+
+
+def backlog_decided(choice: str, count: int, by: Person) -> Document:
+    """What was chosen."""
+    what = {"run": "run in order", "last": "the last one is run, the others are discarded", "drop": "discarded"}[choice]
+    return Document(f"{count} messages that came while kugetsu was not there: {what}, decided by {by.name}.")
+
+
+def backlog_dropped(messages: Sequence[Inbound]) -> Document:
+    """Too old to be run at all."""
+    lines = [
+        f"- {message.at:%m-%d %H:%M} UTC {message.person.name}: {_first_line(message.text)}" for message in messages
+    ]
+    head = "Not run, because they are older than `runs.backlog.drop_after`; send again what is still wanted:"
+    return Document("\n".join([head, *lines]))
+
+
+def entry_changed(run: Run) -> Document:
+    """A message was edited while its prompt waited."""
+    return Document(f"Run {run.number} will get the edited text.")
+
+
+def too_late_to_change(run: Run) -> Document:
+    """A message was edited after its prompt was sent."""
+    return Document(f"Run {run.number} has the text as it was. Send what is to be different as a new message.")
+
+
+def heard(spoken: str) -> str:
+    """A voice note in words."""
+    return f"Heard: {spoken}"
+
+
+def not_transcribed(why: str = "") -> str:
+    """A voice note that goes to the agent as a file."""
+    reason = why or "`transcription` is not set up in config.yaml"
+    return f"The voice note was not put into words ({reason}); the agent gets it as a file."
+
+
+def stranger(person: Person) -> Document:
+    """The only thing somebody unknown is told, in a direct message."""
+    return Document(f"You are `{person.id}`, and nobody here knows you yet. `/whoami` gets you a code for an admin.")
+
+
+def stranger_code(person: Person, code: str) -> Document:
+    """For an admin to pair somebody with."""
+    return Document(f"You are `{person.id}`. An admin makes you known with `/pair {code}`.")
+
+
+def why(received: Received, run: Run | None, before: int, posts: Sequence[Post]) -> Document:
+    """What became of a message; `before`: how many runs are in front of its own."""
+    at = f"{received.inbound.at:%m-%d %H:%M:%S} UTC"
+    lines = [f"“{_first_line(received.inbound.text)}” ({at}):"]
+    if received.held:
+        lines.append("It waits for the answer to the question above: it came while kugetsu was not there.")
+    elif not received.outcome:
+        lines.append("It is being worked out.")
+    elif received.outcome != "accepted" or run is None:
+        lines.append(f"{received.outcome}{': ' + received.reason if received.reason else '.'}")
+    if run is not None:
+        lines.append(f"It became run {run.number} of {run.session.tag}, which is {run.state}.")
+        if run.state is RunState.QUEUED:
+            lines.append(f"It waits for {before} run{'' if before == 1 else 's'} before it.")
+        if run.error:
+            lines.append(run.error)
+    late = {PostState.DROPPED, PostState.UNKNOWN, PostState.PENDING}
+    lines += [
+        f"Its {post.kind} is {post.state}{': ' + post.note if post.note else ''}."
+        for post in posts
+        if post.state in late and post.kind is not PostKind.LIVE
+    ]
+    return Document("\n".join(lines))
+
+
+def paired(person: Person, role: Role) -> Document:
+    """The answer to `pair`."""
+    return Document(f"{person.name} (`{person.id}`) is {role.name.lower()} now.")
+
+
+# ── what came late ─────────────────────────────────────────────────────────────────────────────
+
+
+def summed_up(count: int) -> str:
+    """In place of old news after an outage."""
+    return (
+        f"{count} notices from a time when nothing could be sent here are left out. `/status` tells how things stand."
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from adapters.console import changes, wire
@@ -20,10 +20,19 @@ class LiveRun:
     over: Callable[[LiveRun], None]
     shown: Progress | None = None
     report: RunReport | None = None
-    interval: float = 0.0
+    refresh: float = 0.0
 
-    async def update(self, progress: Progress) -> None:
+    def patience(self, progress: Progress) -> float:
+        """Terminals stream."""
+        return 0.0
+
+    async def update(self, newest: Callable[[], Awaitable[Progress]]) -> Progress:
         """Send what is new."""
+        progress = await newest()
+        self._send(progress)
+        return progress
+
+    def _send(self, progress: Progress) -> None:
         before, self.shown = self.shown, progress
         if before is None:
             self.broadcast(self.thread, [changes.started(self.thread, self.header)])
@@ -33,7 +42,7 @@ class LiveRun:
     async def settle(self, progress: Progress, report: RunReport) -> None:
         """Send the rest and the end."""
         if self.shown is not None or progress.items:
-            await self.update(progress)
+            self._send(progress)
         self.report = report
         self.over(self)
         self.broadcast(self.thread, [changes.finished(self.thread, report)])

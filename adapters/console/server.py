@@ -93,9 +93,15 @@ class ConsoleChat:
             for terminal in self._terminals
         )
 
-    async def open_thread(self, origin: Place, session: Session) -> Place:
+    async def open_thread(self, origin: Place, session: Session, message: str) -> Place:
         """Threads are named by their session."""
         return Place(CONSOLE, CHAT, str(session.key))
+
+    async def renamed(self, session: Session) -> None:
+        """Terminals learn titles with each run."""
+
+    async def ended(self, session: Session, places: Sequence[Place]) -> None:
+        """Nothing is left behind."""
 
     async def send(self, place: Place, document: Document) -> None:
         """To who watches the session; without one, to everyone."""
@@ -126,7 +132,10 @@ class ConsoleChat:
         self._asks[ask.id] = event
         self._broadcast(event.thread, [event])
 
-    async def settle_ask(self, place: Place, ask: Ask) -> None:
+    async def answered(self, place: Place, ask: Ask, number: int, chosen: str, by: str) -> None:
+        """Nothing: a terminal puts the questions itself and sends all answers together."""
+
+    async def settle_ask(self, place: Place, ask: Ask, by: str) -> None:
         """Tell who decided."""
         self._asks.pop(ask.id, None)
         thread = place.thread or str(ask.session)

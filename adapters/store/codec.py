@@ -343,6 +343,7 @@ def post_values(post: Post) -> Values:
         "message": post.message,
         "attempts": post.attempts,
         "repeat": post.repeat,
+        "after": post.after,
         "note": post.note,
         "created": post.created,
     }
@@ -368,5 +369,6 @@ def post_from(row: Row[Any]) -> Post:
         message=row.message,
         attempts=row.attempts,
         repeat=row.repeat,
+        after=row.after,
         note=row.note,
     )

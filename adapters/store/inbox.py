@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from adapters.store.codec import inbound_values, place_values, received_from
@@ -82,7 +82,8 @@ class Inbox(Part):
         """See core.ports.Store."""
         row = db.execute(
             select(inbox)
-            .where(inbox.c.person == person, inbox.c.outcome.is_not(None), inbox.c.outcome != "asked")
+            .where(inbox.c.person == person, ~inbox.c.text.regexp_match("^[/!]why\\b"))
+            .where(inbox.c.edited.is_(False), or_(inbox.c.outcome.is_not(None), inbox.c.held != ""))
             .filter_by(**place_values(place, "place_"))
             .order_by(inbox.c.id.desc())
             .limit(1)

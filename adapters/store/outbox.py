@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert
 from adapters.store.codec import ask_from, ask_values, delivery_from, place_values
 from adapters.store.database import Part, must_hit, reads, writes
 from adapters.store.tables import asks, outbox
-from core.model import Place, RunId
+from core.model import AskId, Place, RunId
 from core.ports import Ask, Delivery
 
 
@@ -33,6 +33,12 @@ class Outbox(Part):
         """See core.ports.Store. Oldest first."""
         rows = db.execute(select(asks).where(asks.c.decision.is_(None)).order_by(asks.c.created, asks.c.id))
         return [ask_from(row) for row in rows]
+
+    @reads
+    def ask(self, db: Connection, ask: AskId) -> Ask | None:
+        """See core.ports.Store."""
+        row = db.execute(select(asks).where(asks.c.id == ask)).one_or_none()
+        return None if row is None else ask_from(row)
 
     @writes
     def enqueue(self, db: Connection, run: RunId, places: Sequence[Place]) -> list[Delivery]:

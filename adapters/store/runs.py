@@ -95,6 +95,19 @@ class Runs(Part):
         return [run_from(row) for row in rows]
 
     @reads
+    def run_of_source(self, db: Connection, source: str) -> Run | None:
+        """See core.ports.Store."""
+        row = db.execute(select(runs).where(runs.c.source == source)).one_or_none()
+        return None if row is None else run_from(row)
+
+    @reads
+    def last_run_in(self, db: Connection, person: PersonId, platform: str, chat: str) -> Run | None:
+        """See core.ports.Store."""
+        theirs = select(runs).where(runs.c.person == person, runs.c.platform == platform, runs.c.chat == chat)
+        row = db.execute(theirs.order_by(runs.c.id.desc()).limit(1)).one_or_none()
+        return None if row is None else run_from(row)
+
+    @reads
     def unfinished_runs(self, db: Connection, session: SessionKey | None = None) -> list[Run]:
         """See core.ports.Store."""
         found = select(runs).where(runs.c.state.in_(_UNFINISHED)).order_by(runs.c.id)
@@ -115,12 +128,21 @@ class Runs(Part):
             )
 
     @reads
+    def received_parts(self, db: Connection, run: RunId) -> list[Chunk]:
+        """See core.ports.Store."""
+        return [Chunk(run, part, text, whole=True) for part, text in _parts(db, run).items()]
+
+    @reads
     def received_text(self, db: Connection, run: RunId) -> str:
         """See core.ports.Store. Blank parts are left out, as in the live answer."""
-        parts: dict[str, list[str]] = {}
-        for part, text, whole in db.execute(_RECEIVED, {"of": run}):
-            if whole and part in parts:
-                parts[part] = [text]
-            elif text:
-                parts.setdefault(part, []).append(text)
-        return Progress(items=tuple(ProgressText(part, "".join(texts)) for part, texts in parts.items())).text
+        return Progress(items=tuple(ProgressText(part, text) for part, text in _parts(db, run).items())).text
+
+
+def _parts(db: Connection, run: RunId) -> dict[str, str]:
+    parts: dict[str, list[str]] = {}
+    for part, text, whole in db.execute(_RECEIVED, {"of": run}):
+        if whole and part in parts:
+            parts[part] = [text]
+        elif text:
+            parts.setdefault(part, []).append(text)
+    return {part: "".join(texts) for part, texts in parts.items()}

@@ -15,6 +15,7 @@ from adapters.store.mirrored import Mirrored
 from adapters.store.offers import Offers
 from adapters.store.operations import Operations
 from adapters.store.outbox import Outbox
+from adapters.store.people import People
 from adapters.store.posts import Posts
 from adapters.store.runs import Runs
 from adapters.store.schema import prepare
@@ -31,7 +32,7 @@ def _nobody_listens() -> None:
     """What `changed` is when there is no mirror."""
 
 
-class SqlStore(Inbox, Sessions, Operations, Runs, Outbox, Posts, Offers, Mirrored):
+class SqlStore(Inbox, Sessions, Operations, Runs, Outbox, Posts, Offers, People, Mirrored):
     """`core.ports.Store` on SQLite, in `state_dir`/kugetsu.db.
 
     One process at a time may have it open. `changed` is called, on the event loop, whenever sessions, places or bases

@@ -268,6 +268,7 @@ posts = Table(
     Column("message", Text, nullable=False),  # the platform's id
     Column("attempts", Integer, nullable=False),
     Column("repeat", Boolean, nullable=False),
+    Column("after", Text, nullable=False),
     Column("note", Words, nullable=False),
     Column("created", Moment, nullable=False),
     UniqueConstraint("key", name="posts_key"),

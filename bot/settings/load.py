@@ -85,12 +85,11 @@ def _bytes(path: Path) -> bytes:
 
 def _refused(found: Source) -> Iterator[Problem]:
     """What has its keys already and will come in later versions: better refused than silently without effect."""
-    for path in (("adapters", "telegram"), ("adapters", "discord"), ("adapters", "matrix")):
+    for path in (("adapters", "discord"), ("adapters", "matrix")):
         if path in found.lines:
             yield _problem(found, path, "not built yet in this version; remove it or comment it out")
-    for path in (("http", "listen"), ("transcription", "url")):
-        if found.value(path):
-            yield _problem(found, path, "not built yet in this version; leave it empty")
+    if found.value(("http", "listen")):
+        yield _problem(found, ("http", "listen"), "not built yet in this version; leave it empty")
 
 
 def _contradictions(found: Source) -> Iterator[Problem]:

@@ -43,6 +43,18 @@ class Message:
     over: bool = False
     played: list[AgentEvent] = field(default_factory=list)
 
+    def stored(self) -> list[AgentEvent]:
+        """As it is read back later: the texts whole."""
+        texts: dict[str, str] = {}
+        events: list[AgentEvent] = []
+        for event in self.played:
+            if isinstance(event, Said):
+                before = "" if event.whole else texts.get(event.part, "")
+                texts[event.part] = before + event.text
+                event = replace(event, text=texts[event.part], whole=True)  # noqa: PLW2901
+            events.append(event)
+        return events
+
 
 class ScriptedAgent:
     """A `core.ports.AgentPort`. Without scripts left, it answers `answer to <prompt>`."""
@@ -127,7 +139,7 @@ class ScriptedAgent:
     async def attach(self, run: AgentRun) -> AsyncGenerator[AgentEvent]:
         await self._pass("attach")
         message = self.messages[run.message_id]
-        for event in list(message.played):
+        for event in message.stored():
             yield event
         if not message.over:
             async for event in self._play(message):
@@ -161,6 +173,15 @@ class ScriptedAgent:
 
     def forks_of_issues(self) -> list[SessionId]:
         return list(self.origins)
+
+    def die(self) -> None:
+        """As a server does that is killed: what it was at is over, and text it had not finished is gone."""
+        for message in self.messages.values():
+            if not message.over:
+                lost = [replace(e, text="", whole=True) if isinstance(e, Said) else e for e in message.played]
+                message.played = [*lost, Finished(Outcome.CUT, "cut", "opencode ended")]
+                message.position = len(message.script)
+                message.over = True
 
     def answer_elsewhere(self, request_id: str) -> None:
         """Another client of the agent decides."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,15 @@ class FakeLive:
     def __init__(self, chat: FakeChat, place: Place) -> None:
         self._chat = chat
         self._place = place
-        self.interval = chat.interval
+        self.refresh = 0.0
 
-    async def update(self, progress: Progress) -> None:
+    def patience(self, progress: Progress) -> float:
+        return self._chat.patience
+
+    async def update(self, newest: Callable[[], Awaitable[Progress]]) -> Progress:
+        progress = await newest()
         await self._chat.call("update", self._place, progress)
+        return progress
 
     async def settle(self, progress: Progress, report: RunReport) -> None:
         await self._chat.call("settle", self._place, (progress, report))
@@ -40,7 +45,7 @@ class FakeChat:
 
     def __init__(self, platform: str = "fake") -> None:
         self.platform = platform
-        self.interval = 0.0
+        self.patience = 0.0
         self.somebody = True
         self.failing: set[str] = set()
         self.hanging: dict[str, asyncio.Event] = {}
@@ -52,9 +57,15 @@ class FakeChat:
         self._maybe_fail("can_ask")
         return self.somebody
 
-    async def open_thread(self, origin: Place, session: Session) -> Place:
+    async def open_thread(self, origin: Place, session: Session, message: str) -> Place:
         self._maybe_fail("open_thread")
         return Place(self.platform, origin.chat, str(session.key))
+
+    async def renamed(self, session: Session) -> None:
+        await self.call("renamed", Place(self.platform, ""), session)
+
+    async def ended(self, session: Session, places: Sequence[Place]) -> None:
+        await self.call("ended", Place(self.platform, ""), session)
 
     async def send(self, place: Place, document: Document) -> None:
         await self.call("send", place, document)
@@ -75,7 +86,10 @@ class FakeChat:
     async def ask(self, place: Place, ask: Ask) -> None:
         await self.call("ask", place, ask)
 
-    async def settle_ask(self, place: Place, ask: Ask) -> None:
+    async def answered(self, place: Place, ask: Ask, number: int, chosen: str, by: str) -> None:
+        await self.call("answered", place, (ask, number, chosen, by))
+
+    async def settle_ask(self, place: Place, ask: Ask, by: str) -> None:
         await self.call("settle_ask", place, ask)
 
     # ── for tests ──────────────────────────────────────────────────────────────────────────────

@@ -12,12 +12,15 @@ from typing import Any
 
 from adapters.store.sql import SqlStore
 from core.access import Roster
+from core.arrivals import Arrivals
 from core.asks import Asks
 from core.audience import Audience
 from core.bases import Bases
 from core.callers import Callers
 from core.conduct import Conductor
+from core.delivery import BacklogPolicy
 from core.ending import Ending, Keeping
+from core.inbox import Inbox
 from core.intake import Reception
 from core.issues import Issues
 from core.journal import Journal
@@ -37,15 +40,22 @@ from core.model import (
 )
 from core.offers import Offers
 from core.overview import Overview
-from core.ports import Ask, Press, Reply, RunReport
+from core.people import People
+from core.placing import Placing
+from core.ports import Ask, Press, Reply
 from core.projects import Projects
 from core.prompts import Prompts
 from core.recovery import Recovery
+from core.relay import Relay
 from core.run import Choices, Runs
 from core.sessions import Sessions
+from core.stalls import Stalls
+from core.strangers import Strangers
+from core.why import Why
 from tests.fakes.agent import ScriptedAgent
 from tests.fakes.chat import PATIENCE, FakeChat
 from tests.fakes.clock import ManualClock
+from tests.fakes.messenger import FakeMessenger
 from tests.fakes.workspace import FakeWorkspace
 
 PROJECT = ProjectRef("github.com", "shoko", "kugetsu")
@@ -73,6 +83,9 @@ class Outside:
     default_instance: str = "github.com"
     queue_depth: int = 10
     question_timeout: timedelta = timedelta(hours=24)
+    stall_after: timedelta = timedelta(days=1000)
+    backlog: BacklogPolicy = field(default_factory=BacklogPolicy)
+    messengers: dict[str, FakeMessenger] = field(default_factory=dict)
     events: int = 0  # counts what chats delivered
 
     def __post_init__(self) -> None:
@@ -145,6 +158,11 @@ class World:
         clock = outside.clock
         self.projects = Projects({outside.project.ref.key: outside.project}, self.store)
         self.journal = Journal(self.store, clock, self._complain)
+        self.relays = {
+            platform: Relay(self.store, messenger, clock, fault, self._complain)
+            for platform, messenger in outside.messengers.items()
+        }
+        chats = {**chats, **self.relays}
         self.audience = Audience(self.store, chats, self.journal, clock, self._complain)
         self.asks = Asks(self.store, agent, self.audience, clock, outside.question_timeout)
         offers = Offers(self.store)
@@ -168,6 +186,7 @@ class World:
             self.audience,
             self.asks,
             offers,
+            Stalls(self.audience, clock, outside.stall_after),
             self.journal,
             clock,
             outside.choices,
@@ -176,7 +195,9 @@ class World:
         )
         self.mailboxes = Mailboxes(self.runs.next, self._complain)
         roster = Roster(admins=frozenset({ANN.id}), drivers=frozenset({BOB.id}), viewers=frozenset({VIEWER.id}))
-        callers = Callers(self.store, self.projects, self.sessions, roster, outside.default_instance)
+        self.people = People(self.store, roster, clock)
+        callers = Callers(self.store, self.projects, self.sessions, self.people, outside.default_instance)
+        strangers = Strangers(self.store, self.people)
         prompts = Prompts(self.store, self.mailboxes, self.audience, outside.queue_depth, self.debugged.append)
         self.ending = Ending(self.store, agent, workspace, self.projects, clock, Keeping())
         issues = Issues(self.store, self.projects, lambda _project: None, self._complain)
@@ -203,11 +224,24 @@ class World:
             clock,
             self._doctor,
         )
-        handlers = {**conductor.commands, **overview.commands}
+        handlers = {**conductor.commands, **overview.commands, **strangers.commands, **Why(self.store).commands}
         self.reception = Reception(
-            self.store, callers, handlers, conductor.say, self.asks, offers, clock, self._complain
+            self.store, callers, handlers, conductor.say, self.runs.stop_run, self.asks, offers, clock, self._complain
         )
-        self.recovery = Recovery(self.store, self.audience, offers, clock)
+        self.inbox = Inbox(
+            self.store,
+            self.reception,
+            self.relays,
+            Placing(self.store, offers),
+            Arrivals(outside.folder / "incoming", None),
+            self.people,
+            strangers,
+            outside.backlog,
+            clock,
+            fault,
+            self._complain,
+        )
+        self.recovery = Recovery(self.store, self.audience, offers, self.relays, self.inbox, clock)
 
     @property
     def agent(self) -> ScriptedAgent:
@@ -221,13 +255,11 @@ class World:
         await self.store.open()
         return self
 
-    async def resume(self) -> list[RunReport]:
+    async def resume(self) -> None:
         """What a process does first."""
-        reports = await self.recovery.report_cut()
-        await self.recovery.deliver()
-        for waiting in await self.recovery.waiting():
+        await self.people.load()
+        for waiting in await self.recovery.go_on():
             self.mailboxes.wake(waiting)
-        return reports
 
     async def close(self) -> None:
         """Leave in good order."""

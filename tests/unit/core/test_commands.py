@@ -48,7 +48,7 @@ def test_names_and_usage_are_unambiguous() -> None:
     spec = commands.find("fork")
     assert spec is not None
     assert spec.usage == "fork [ref] [--name NAME] [--at RUN] [message]"
-    assert [s.name for s in TABLE if s.role is Role.NONE] == ["whoami", "help"]
+    assert [s.name for s in TABLE if s.role is Role.NONE] == ["whoami", "pair", "help"]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""Pacing of a live message: the newest state wins, chats are called as seldom as their interval says."""
+"""Pacing of a live message: the newest state wins, and the message itself says when it may be shown."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ from core.live import LiveSlot
 from core.model import PersonId, Place, Run, RunId, RunState, Session, SessionState
 from core.ports import RunReport
 from core.progress import Progress, fold
+from core.tasks import to_the_end
 from tests.fakes.clock import LoopClock
 from tests.fakes.world import key
 
@@ -30,12 +32,22 @@ class Message:
     def __init__(self, interval: float = 1.5, takes: float = 0.0) -> None:
         self.interval = interval
         self.takes = takes
+        self.refresh = 0.0
+        self.waits = 0.0  # what `patience` says, at first
+        self._allowed = 0.0
         self.failing = 0
         self.calls: list[tuple[str, float, Progress]] = []
         self.going = 0
 
-    async def update(self, progress: Progress) -> None:
-        await self._call("update", progress)
+    def patience(self, progress: Progress) -> float:
+        return 0.0 if self.calls else max(self.waits - asyncio.get_running_loop().time(), 0.0)
+
+    async def update(self, newest: Callable[[], Awaitable[Progress]]) -> Progress:
+        await asyncio.sleep(max(self._allowed - asyncio.get_running_loop().time(), 0.0))
+        progress = await newest()
+        await to_the_end(self._call("update", progress))
+        self._allowed = asyncio.get_running_loop().time() + self.interval
+        return progress
 
     async def settle(self, progress: Progress, report: RunReport) -> None:
         await self._call("settle", progress)
@@ -114,13 +126,13 @@ async def test_nothing_is_shown_before_it_is_on_disk() -> None:
         await asyncio.sleep(0.07)
         on_disk = taken
 
-    original = message.update
+    original = message._call
 
-    async def update(progress: Progress) -> None:
+    async def call(kind: str, progress: Progress) -> None:
         assert on_disk.text.startswith(progress.text)
-        await original(progress)
+        await original(kind, progress)
 
-    message.update = update  # type: ignore[method-assign]
+    message._call = call  # type: ignore[method-assign]
     complaints: list[BaseException] = []
     slot = LiveSlot(message, LoopClock(), persist, lambda _what, error: complaints.append(error))
     for length in range(1, 50):
@@ -136,18 +148,46 @@ async def test_a_failing_update_is_complained_of_and_the_next_state_is_tried() -
     around = Surroundings(Message())
     around.message.failing = 1
     around.slot.show(said(1))
-    await asyncio.sleep(2)
+    await asyncio.sleep(0.5)
     around.slot.show(said(2))
     await asyncio.sleep(2)
     assert [len(progress.text) for _, _, progress in around.message.calls] == [2]
     assert len(around.complaints) == 1
 
 
+async def test_what_failed_is_tried_again_without_news() -> None:
+    around = Surroundings(Message())
+    around.message.failing = 3
+    around.slot.show(said(1))
+    await asyncio.sleep(10)
+    assert [len(progress.text) for _, _, progress in around.message.calls] == [1]
+
+
+async def test_a_first_state_may_wait_for_newer_ones() -> None:
+    around = Surroundings(Message())
+    around.message.waits = asyncio.get_running_loop().time() + 0.5
+    for length in range(1, 11):
+        around.slot.show(said(length))
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(5)
+    shown = [len(progress.text) for _, _, progress in around.message.calls]
+    assert shown[0] in {5, 6}
+    assert shown[-1] == 10
+
+
+async def test_what_fades_is_shown_again() -> None:
+    around = Surroundings(Message())
+    around.message.refresh = 20.0
+    around.slot.show(said(1))
+    await asyncio.sleep(50)
+    assert len(around.message.calls) == 3
+
+
 async def test_a_failing_disk_does_not_end_the_updates() -> None:
     around = Surroundings(Message())
     around.disk_failing = True
     around.slot.show(said(1))
-    await asyncio.sleep(2)
+    await asyncio.sleep(0.5)
     around.disk_failing = False
     around.slot.show(said(2))
     await asyncio.sleep(2)
@@ -163,7 +203,8 @@ async def test_it_settles_once_and_last_with_the_newest_state() -> None:
     await around.slot.settle(REPORT)
     around.slot.show(said(3))
     await asyncio.sleep(10)
-    assert [(kind, len(progress.text)) for kind, _, progress in around.message.calls] == [("settle", 2)]
+    # The update comes to its end first: whether it was shown must be known.
+    assert [(k, len(progress.text)) for k, _, progress in around.message.calls] == [("update", 1), ("settle", 2)]
 
 
 async def test_settling_fails_quietly() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from core.errors import AgentInDoubt, StoreError
-from core.events import Finished, Outcome, Refused, Said
+from core.events import Finished, Outcome, Refused, Said, Started
 from core.model import (
     Button,
     MessageId,
@@ -92,17 +93,21 @@ async def test_a_session_that_opencode_lost_is_not_tried_again(world: World) -> 
 
 
 async def test_a_run_cut_off_with_its_process_is_offered_again(outside: Outside) -> None:
+    outside.choices = replace(outside.choices, auto_resume=False)
     world = await World(outside).open()
-    await started(world, FAILS)
-    (run,) = await world.run_list()
-    await world.store.save_run(replace(run, state=RunState.RUNNING))
+    world.agent.scripts.append([Started(SessionId(""), MessageId("")), asyncio.Event()])
+    await world.say(f"/start {REF} do it")
+    while not (runs := await world.run_list()) or runs[0].state is not RunState.RUNNING:
+        await asyncio.sleep(0)
+    world.runs.hand_over()
     await world.close()
+    outside.agent.die()
     world = await World(outside).open()
-    (report,) = await world.resume()
-    said = world.chat.of("send")[-1]
-    assert [button.label for button in said.buttons] == ["Retry"]
+    await world.resume()
+    await world.quiet()
+    report = last(world)
     assert [button.label for button in report.buttons] == ["Retry"]
-    assert (await world.press_button(said.buttons[0].id)).ok
+    assert (await world.press_button(report.buttons[0].id)).ok
     await world.quiet()
     assert world.agent.prompts == ["do it", "do it"]
     await world.close()

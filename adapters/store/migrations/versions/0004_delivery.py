@@ -39,6 +39,7 @@ def _posts() -> None:
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("repeat", sa.Boolean(), nullable=False),
+        sa.Column("after", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("created", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),

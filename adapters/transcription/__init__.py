@@ -1,0 +1,1 @@
+"""Speech to text, by a service that speaks OpenAI's protocol."""
