@@ -293,7 +293,12 @@ async def examine(config: Path | None, *, json: bool) -> int:
             async with await ConsoleClient.connect(socket, hello) as client:
                 return await one_shot(client, "/doctor", "", json=json, wait=False, out=sys.stdout)
     except KugetsuError as error:
-        checks = [broken(error), *await program.parts().doctor.examine()]
+        parts = program.parts()
+        try:
+            checks = [broken(error), *await parts.doctor.examine(apart=isinstance(error, Busy))]
+        finally:
+            await parts.forges.close()
+            await parts.agent.close()
         _print(report(checks), json=json)
         return 1
 

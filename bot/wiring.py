@@ -143,7 +143,6 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
         logs.name,
     )
     mailboxes = Mailboxes(runs.next, complain)
-    doctor = Doctor(settings, surroundings.config, state_dir, projects.all, agent, workspace, running=True)
     roster = Roster(settings.people("admins"), settings.people("drivers"), settings.people("viewers"))
     callers = Callers(store, projects, sessions, roster, settings.default_instance)
     prompts = Prompts(store, mailboxes, audience, settings.runs.queue_depth, logs.enable)
@@ -158,6 +157,9 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
         clock,
     )
     issues = Issues(store, projects, forges.get, complain)
+    doctor = Doctor(
+        settings, surroundings.config, state_dir, projects.all, agent, workspace, forges, census, running=True
+    )
     conductor = Conductor(store, projects, sessions, runs, ending, issues, callers, prompts, audience, offers)
     overview = Overview(store, workspace, projects, bases, callers, prompts, audience, clock, doctor.reply)
     upkeep = Upkeep(store, callers, runs, ending, census, adoption, transfer, audience, offers, clock)
