@@ -21,9 +21,9 @@ from bot.clock import SystemClock
 from bot.doctor import Doctor
 from bot.logs import Redactor
 from bot.opencode import opencode_agent, opencode_settings
+from bot.send_tokens import Marks, SendTokens
 from bot.session_logs import SessionLogs
 from bot.settings import Settings
-from bot.worktree_mark import write_mark
 from core.access import Roster
 from core.adoption import Adoption
 from core.asks import Asks
@@ -38,7 +38,7 @@ from core.intake import Reception
 from core.issues import Issues
 from core.journal import Journal
 from core.mailbox import Mailboxes
-from core.model import CONSOLE, Project, SessionKey
+from core.model import CONSOLE, Project, Session
 from core.offers import Offers
 from core.overview import Overview
 from core.ports import AgentPort, ChatPort, Workspace
@@ -108,11 +108,14 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
     workspace = surroundings.workspace or GitWorkspace(public_env, log.warning)
     configured = (*settings.known_projects(), *filter(None, [surroundings.demo]))
     projects = Projects({project.ref.key: project for project in configured}, store)
+    tokens = SendTokens(state_dir, lambda directory: sessions.at_directory(directory))  # noqa: PLW0108  as above
+    marks = Marks(surroundings.config, state_dir, tokens, complain)
     console = ConsoleChat(
         clock,
         version=version("kugetsu"),
         refs=lambda: _refs(store),
         demo=surroundings.demo is not None,
+        token_fits=tokens.fits,
     )
     chats: dict[str, ChatPort] = {CONSOLE: console, **surroundings.chats}
     journal = Journal(store, clock, complain)
@@ -122,10 +125,7 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
     choices = Choices(settings.runs.max_concurrent, settings.opencode.model, settings.opencode.agent)
     bases = Bases(store, agent, workspace, clock, choices.model, choices.agent)
 
-    def mark(directory: Path, key: SessionKey) -> None:
-        write_mark(directory, surroundings.config, state_dir, str(key))
-
-    sessions = Sessions(store, agent, workspace, bases, clock, state_dir, mark, surroundings.fault)
+    sessions = Sessions(store, agent, workspace, bases, clock, state_dir, marks.write, surroundings.fault)
     runs = Runs(
         store,
         agent,
@@ -140,7 +140,7 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
         choices,
         surroundings.fault,
         complain,
-        logs.name,
+        _each(logs.name, marks.renew),
     )
     mailboxes = Mailboxes(runs.next, complain)
     roster = Roster(settings.people("admins"), settings.people("drivers"), settings.people("viewers"))
@@ -188,6 +188,14 @@ def build(settings: Settings, surroundings: Surroundings, redactor: Redactor) ->
         forges,
         adoption,
     )
+
+
+def _each(*told: Callable[[Session], None]) -> Callable[[Session], None]:
+    def tell(session: Session) -> None:
+        for call in told:
+            call(session)
+
+    return tell
 
 
 async def _refs(store: SqlStore) -> list[str]:
