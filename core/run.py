@@ -12,7 +12,7 @@ from core import rules, view
 from core.asks import Asks, refusal
 from core.audience import Audience, Show
 from core.errors import AgentError, AgentSessionGone, KugetsuError, NotFound, StoreError, WorkspaceError
-from core.events import Asked, Outcome, Refused, Said, Settled
+from core.events import Asked, Outcome, Refused, Said, Settled, Started
 from core.journal import Journal
 from core.live import Complain
 from core.model import (
@@ -198,6 +198,8 @@ class Runs:
         async with aclosing(events), asyncio.TaskGroup() as beside:
             first = True
             async for event in events:
+                if isinstance(event, Started) and event.message_id:
+                    live.run = replace(live.run, message_id=event.message_id)  # forks at this run go by it
                 if first:
                     beside.create_task(self._mark(live))
                     first = False
