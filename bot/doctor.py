@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
 import subprocess
@@ -11,13 +12,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from adapters.forge import Forges
 from bot.settings import Settings
 from core import view
+from core.census import Census
 from core.errors import KugetsuError
 from core.model import Document, Project
 from core.ports import AgentPort, Reply, Workspace
 
 MIN_GIT = (2, 34)  # `git add --sparse`, for snapshots of sparse checkouts
+COMPARING = 10.0  # seconds; with many sessions a comparison may take longer than somebody waits
 MIN_FREE_MB = 500  # a worktree with its dependencies soon has that
 
 
@@ -42,7 +46,10 @@ class Doctor:
         projects: Callable[[], Awaitable[Sequence[Project]]],
         agent: AgentPort,
         workspace: Workspace,
+        forges: Forges,
+        census: Census,
         running: bool,  # noqa: FBT001
+        patience: float = COMPARING,
     ) -> None:
         self._settings = settings
         self._config = config
@@ -50,12 +57,27 @@ class Doctor:
         self._projects = projects
         self._agent = agent
         self._workspace = workspace
+        self._forges = forges
+        self._census = census
         self._running = running
+        self._patience = patience
 
-    async def examine(self) -> list[Check]:
-        """All checks, in the order in which a newcomer would mend them."""
+    async def examine(self, *, apart: bool = False) -> list[Check]:
+        """All checks, in the order in which a newcomer would mend them.
+
+        `apart`: another process holds the state directory and cannot be asked; its opencode is left alone.
+        """
         checks = [self._python(), self._git(), self._configuration(), self._state(), self._disk(), self._database()]
-        checks.append(await self._guarded("opencode", self._opencode))
+        if not apart:
+            checks += await self._work()
+        checks += await asyncio.gather(
+            *(self._guarded(f"forge {name}", partial(self._forge, name)) for name in self._forges.instances)
+        )
+        return checks
+
+    async def _work(self) -> list[Check]:
+        """opencode, and what is worked on with it."""
+        checks = [await self._guarded("opencode", self._opencode)]
         try:
             projects = await self._projects()
         except KugetsuError as error:
@@ -66,6 +88,8 @@ class Doctor:
             checks.append(Check("projects", ok=True, said="none yet", hint=hint))
         for project in projects:
             checks.append(await self._guarded(f"project {project.ref}", partial(self._project, project)))  # noqa: PERF401
+        if checks[0].ok:
+            checks.append(await self._guarded("sessions", self._sessions))
         return checks
 
     async def reply(self) -> Reply:
@@ -117,8 +141,13 @@ class Doctor:
         return Check("database", ok=said == "ok", said=said, hint="" if said == "ok" else hint)
 
     async def _opencode(self) -> Check:
+        transport = self._settings.opencode.transport
         capabilities = await self._agent.capabilities()
-        return Check("opencode", ok=True, said=f"{capabilities.version}, answers")
+        limits = "" if capabilities.asks else ", nobody can be asked: what no rule allows is refused"
+        allowed = ", may change data of older versions" if self._settings.opencode.allow_migration else ""
+        return Check(
+            "opencode", ok=True, said=f"{capabilities.version}, transport {transport}, answers{limits}{allowed}"
+        )
 
     async def _project(self, project: Project) -> Check:
         checkout = await self._workspace.inspect(project)
@@ -128,6 +157,24 @@ class Doctor:
         hint = "" if model else "opencode has no model: `opencode auth login`, or set `opencode.model`."
         said = f"{project.path}, {state}, model {model or 'none'}"
         return Check(f"project {project.ref}", ok=bool(model), said=said, hint=hint)
+
+    async def _sessions(self) -> Check:
+        try:
+            async with asyncio.timeout(self._patience):
+                found = await self._census.take()
+        except TimeoutError:
+            return Check("sessions", ok=True, said="not compared: that takes long here, `kugetsu prune` does it")
+        said = f"{len(found)} things do not fit together: `kugetsu prune` lists them" if found else "all fit together"
+        return Check("sessions", ok=True, said=said)
+
+    async def _forge(self, instance: str) -> Check:
+        health = await self._forges.health(instance)
+        known = "without a token: public issues only"
+        if health.account is not None:
+            known = f"takes the token of {health.account}" if health.account else "takes the token"
+        left = "" if health.left is None else f", {health.left} requests left"
+        hint = "" if health.left != 0 else "Wait: forges count by the hour. `start` works with a message all the same."
+        return Check(f"forge {instance}", ok=not hint, said=f"answers, {known}{left}", hint=hint)
 
     async def _guarded(self, name: str, check: Callable[[], Awaitable[Check]]) -> Check:
         try:

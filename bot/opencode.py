@@ -23,6 +23,8 @@ from core.ports import AgentPort, Clock
 
 STATE_FILE = "opencode-server.json"
 
+AGENT_SHELL = "KUGETSU_AGENT"  # set where the agent's commands run: `kugetsu` there sends files, and does nothing else
+
 # Where the installation links an opencode of its own when there is none of a supported version on PATH.
 BESIDE = Path(sys.prefix) / "bin" / "opencode"
 
@@ -48,7 +50,11 @@ def opencode_settings(
         candidates=(BESIDE,) if chosen.command == "opencode" else (),
         url=chosen.url,
         password=password,
-        env=environ | {"PATH": f"{_tools(settings.state_dir)}{os.pathsep}{environ.get('PATH', os.environ['PATH'])}"},
+        env=environ
+        | {
+            AGENT_SHELL: "1",
+            "PATH": f"{_tools(settings.state_dir)}{os.pathsep}{environ.get('PATH', os.environ['PATH'])}",
+        },
         hidden_env=frozenset(hidden),
         max_rss_mb=chosen.max_rss_mb,
         allow_migration=chosen.allow_migration,

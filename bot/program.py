@@ -22,13 +22,13 @@ from bot.demo.endpoint import ModelEndpoint
 from bot.demo.model import DemoModel
 from bot.doctor import broken, report
 from bot.logs import Redactor, set_up
-from bot.opencode import data_at_stake, opencode_settings
+from bot.opencode import AGENT_SHELL, data_at_stake, opencode_settings
 from bot.service import SOCKET, Service
 from bot.settings import Settings, find_config, load
 from bot.wiring import Surroundings
 from bot.worktree_mark import read_mark
 from core import commands
-from core.errors import Busy, KugetsuError, NotFound, WouldMigrate
+from core.errors import Busy, KugetsuError, NotAllowed, NotFound, WouldMigrate
 from core.ports import Reply
 
 TAKE_OVER = 10.0  # seconds to wait for a process that holds the lock and does not listen yet, or not any more
@@ -82,6 +82,7 @@ class Program:
 
     async def serve(self) -> int:
         """The bot, until SIGTERM or Ctrl-C."""
+        _people_only()
         if problem := await self._data_at_stake():
             raise problem
         async with Service(self.parts(bot=True), self.settings.state_dir, bot=True) as service:
@@ -112,8 +113,12 @@ class Program:
     async def say(self, line: str, *, json: bool) -> int:
         """One command, by the bot that runs or by this process; the exit code."""
         interactive = sys.stdin.isatty() and sys.stdout.isatty() and not json
+        sends = line.split(maxsplit=1)[0] == "/send"
+        if not sends:
+            _people_only()
+        mark = read_mark(Path.cwd()) if sends else None
         async with self.bot() as (service, socket):
-            hello = terminal.hello(interactive=interactive, debug=self.debug)
+            hello = terminal.hello(interactive=interactive, debug=self.debug, token=mark.token if mark else "")
             async with await ConsoleClient.connect(socket, hello) as client:
                 ask = terminal.read_line if interactive else None
                 code = await one_shot(client, line, "", json=json, wait=True, out=sys.stdout, ask=ask)
@@ -123,6 +128,7 @@ class Program:
 
     async def chat(self, *, yes: bool) -> int:
         """The terminal chat, on the demo project if this is the demo."""
+        _people_only()
         async with AsyncExitStack() as stack:
             if sys.stdin.isatty() and sys.stdout.isatty():
                 self._log_aside(stack)
@@ -236,6 +242,15 @@ class Program:
             yield service, socket
 
 
+def _people_only() -> None:
+    """Raises NotAllowed in the agent's shell: what it is talked into must not manage sessions by accident."""
+    if os.environ.get(AGENT_SHELL):
+        raise NotAllowed(
+            "In the agent's shell `kugetsu` sends files, and does nothing else.",
+            "`kugetsu send PATH`; the rest is for people, from shells of their own.",
+        )
+
+
 async def _agreed(question: str) -> bool:
     """Yes, by a person at the terminal; nobody there says no."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -301,6 +316,7 @@ def error_json(error: KugetsuError, problems: Sequence[str]) -> str:
 
 async def examine(config: Path | None, *, json: bool) -> int:
     """`kugetsu doctor`: works beside a running bot, and when nothing else does."""
+    _people_only()
     program = Program.load(config)
     try:
         async with program.bot() as (_, socket):
@@ -308,7 +324,12 @@ async def examine(config: Path | None, *, json: bool) -> int:
             async with await ConsoleClient.connect(socket, hello) as client:
                 return await one_shot(client, "/doctor", "", json=json, wait=False, out=sys.stdout)
     except KugetsuError as error:
-        checks = [broken(error), *await program.parts().doctor.examine()]
+        parts = program.parts()
+        try:
+            checks = [broken(error), *await parts.doctor.examine(apart=isinstance(error, Busy))]
+        finally:
+            await parts.forges.close()
+            await parts.agent.close()
         _print(report(checks), json=json)
         return 1
 

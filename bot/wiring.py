@@ -23,9 +23,9 @@ from bot.doctor import Doctor
 from bot.logs import Redactor
 from bot.opencode import opencode_agent, opencode_settings
 from bot.platforms import Platforms
+from bot.send_tokens import Marks, SendTokens
 from bot.session_logs import SessionLogs
 from bot.settings import Settings
-from bot.worktree_mark import write_mark
 from core.access import Roster
 from core.adoption import Adoption
 from core.arrivals import Arrivals
@@ -44,7 +44,7 @@ from core.issues import Issues
 from core.journal import Journal
 from core.mailbox import Mailboxes
 from core.messages import Messenger
-from core.model import CONSOLE, Project, SessionKey
+from core.model import CONSOLE, Project, Session
 from core.offers import Offers
 from core.overview import Overview
 from core.people import People
@@ -126,11 +126,14 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
     workspace = surroundings.workspace or GitWorkspace(public_env, log.warning)
     configured = (*settings.known_projects(), *filter(None, [surroundings.demo]))
     projects = Projects({project.ref.key: project for project in configured}, store)
+    tokens = SendTokens(state_dir, lambda directory: sessions.at_directory(directory))  # noqa: PLW0108  as above
+    marks = Marks(surroundings.config, state_dir, tokens, complain)
     console = ConsoleChat(
         clock,
         version=version("kugetsu"),
         refs=lambda: _refs(store),
         demo=surroundings.demo is not None,
+        token_fits=tokens.fits,
     )
     messengers = _messengers(settings, store, clock) if bot else []
     relays = {m.platform: Relay(store, m, clock, surroundings.fault, complain) for m in messengers}
@@ -148,10 +151,7 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
     stalls = Stalls(audience, clock, settings.runs.stall_after)
     bases = Bases(store, agent, workspace, clock, choices.model, choices.agent)
 
-    def mark(directory: Path, key: SessionKey) -> None:
-        write_mark(directory, surroundings.config, state_dir, str(key))
-
-    sessions = Sessions(store, agent, workspace, bases, clock, state_dir, mark, surroundings.fault)
+    sessions = Sessions(store, agent, workspace, bases, clock, state_dir, marks.write, surroundings.fault)
     runs = Runs(
         store,
         agent,
@@ -167,10 +167,9 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
         choices,
         surroundings.fault,
         complain,
-        logs.name,
+        _each(logs.name, marks.renew),
     )
     mailboxes = Mailboxes(runs.next, complain)
-    doctor = Doctor(settings, surroundings.config, state_dir, projects.all, agent, workspace, running=True)
     roster = Roster(settings.people("admins"), settings.people("drivers"), settings.people("viewers"))
     people = People(store, roster, clock)
     callers = Callers(store, projects, sessions, people, settings.default_instance)
@@ -187,6 +186,9 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
         clock,
     )
     issues = Issues(store, projects, forges.get, complain)
+    doctor = Doctor(
+        settings, surroundings.config, state_dir, projects.all, agent, workspace, forges, census, running=True
+    )
     conductor = Conductor(store, projects, sessions, runs, ending, issues, callers, prompts, audience, offers)
     overview = Overview(store, workspace, projects, bases, callers, prompts, audience, clock, doctor.reply)
     upkeep = Upkeep(store, callers, runs, ending, census, adoption, transfer, audience, offers, clock)
@@ -236,6 +238,14 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
         inbox,
         Platforms(relays, inbox),
     )
+
+
+def _each(*told: Callable[[Session], None]) -> Callable[[Session], None]:
+    def tell(session: Session) -> None:
+        for call in told:
+            call(session)
+
+    return tell
 
 
 def _messengers(settings: Settings, store: SqlStore, clock: SystemClock) -> list[Messenger]:

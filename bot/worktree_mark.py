@@ -26,14 +26,15 @@ class Mark:
     config: Path | None
     state_dir: Path
     session: str
+    token: str = ""  # lets who can read this send files of the worktree, and do nothing else
 
 
-def write_mark(directory: Path, config: Path | None, state_dir: Path, session: str) -> None:
+def write_mark(directory: Path, config: Path | None, state_dir: Path, session: str, token: str = "") -> None:
     """Mark the worktree (or checkout) at `directory`. Raises WorkspaceError when that is none, or cannot be written."""
     git = _git_dir(directory)
     if git is None:
         raise WorkspaceError(f"{directory} is no git worktree", "Was it removed by hand? `kugetsu prune` tidies up.")
-    mark = Mark(config.absolute() if config else None, state_dir.absolute(), session)
+    mark = Mark(config.absolute() if config else None, state_dir.absolute(), session, token)
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{FILE}.", dir=git)  # mode 0600
         try:
@@ -47,6 +48,17 @@ def write_mark(directory: Path, config: Path | None, state_dir: Path, session: s
             raise
     except OSError as error:
         raise WorkspaceError(f"{git / FILE} cannot be written: {error.strerror}") from error
+
+
+def renew_mark(directory: Path, config: Path | None, state_dir: Path, session: str, token: str) -> None:
+    """Write the mark unless it carries this token: it may be from before there were any. Raises WorkspaceError."""
+    git = _git_dir(directory)
+    try:
+        if git is not None and _parsed(git / FILE).token == token:
+            return
+    except ConfigurationError:
+        pass  # none, or damaged
+    write_mark(directory, config, state_dir, session, token)
 
 
 def read_mark(cwd: Path) -> Mark | None:

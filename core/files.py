@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from core import view
 from core.audience import Audience
@@ -32,7 +33,7 @@ class Files:
             raise UsageError(
                 "`send` works inside a session's worktree.", "Go there first; `/status` tells where it is."
             )
-        file = (directory / command.message).resolve()
+        file = _real(directory, command.message)
         if not file.is_relative_to(session.directory):
             raise NotAllowed(f"{command.message} is outside the worktree.", "Copy it into the worktree first.")
         if not file.is_file():
@@ -50,3 +51,13 @@ class Files:
         await self._audience.send_file(session.key, file, name)
         await self._store.audit(caller.inbound.person.id, "send", str(session.key), None, name)
         return Reply(view.sent_file(name, size), data={"ref": str(session.key), "file": name, "size": size})
+
+
+def _real(directory: Path, name: str) -> Path:
+    """Where `name` leads in the end. Raises NotFound for a loop of links, and for names that no file can have."""
+    try:
+        file = (directory / name).resolve()
+        file.is_file()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise NotFound(f"{name[:200]!r} is no file.", "Name a file of the worktree.") from error
+    return file

@@ -12,7 +12,7 @@ from core import rules, view
 from core.asks import Asks, refusal
 from core.audience import Audience, Show
 from core.errors import AgentError, AgentSessionGone, KugetsuError, NotFound, StoreError, WorkspaceError
-from core.events import AgentEvent, Asked, Outcome, Refused, Said, Settled
+from core.events import AgentEvent, Asked, Outcome, Refused, Said, Settled, Started
 from core.journal import Journal
 from core.live import Complain
 from core.model import (
@@ -233,6 +233,8 @@ class Runs:
                 live.heard += 1
                 if live.recovered and _shrinks(live.progress, event):
                     continue
+                if isinstance(event, Started) and event.message_id:
+                    live.run = replace(live.run, message_id=event.message_id)  # forks at this run go by it
                 if first:
                     beside.create_task(self._mark(live))
                     first = False

@@ -29,7 +29,7 @@ class Terminal:
 
     def watches(self, thread: str) -> bool:
         """Whether events of that session are sent here; those of none go to everyone."""
-        return self.hello.all or not thread or thread.casefold() in self.watched
+        return not self.hello.token and (self.hello.all or not thread or thread.casefold() in self.watched)
 
     def send(self, line: bytes) -> None:
         """Never waits. A terminal too far behind is cut off."""

@@ -16,12 +16,20 @@ from adapters.console import changes, endpoint, wire
 from adapters.console.connection import CHAT, Terminal, refusal
 from adapters.console.live import LiveRun
 from core import commands
-from core.errors import KugetsuError, StoreError
+from core.errors import KugetsuError, NotAllowed, StoreError
 from core.model import CONSOLE, Document, Inbound, Place, Session
 from core.ports import Ask, Clock, Intake, LiveMessage, Press, Reply, RunHeader, RunReport
 
 KEPT_RUNS = 64  # ended runs kept for a terminal that learns of its run after the end
+SEND = "send"  # the one command of a connection with a token
 GRACE = 2.0  # seconds a stop leaves for replies under way and for terminals to read what is theirs
+
+
+TokenFits = Callable[[str, Path | None], Awaitable[bool]]
+
+
+async def _none_fits(_token: str, _directory: Path | None) -> bool:
+    return False
 
 
 class ConsoleChat:
@@ -36,12 +44,15 @@ class ConsoleChat:
         version: str,
         refs: Callable[[], Awaitable[Sequence[str]]],
         demo: bool = False,
+        token_fits: TokenFits = _none_fits,
     ) -> None:
+        """`token_fits` tells whether a token is that of the session in whose worktree a folder is."""
         self._clock = clock
         self._version = version
         self._refs = refs
         self._hints = tuple(wire.Hint(spec.name, spec.summary) for spec in commands.TABLE)
         self._demo = demo
+        self._token_fits = token_fits
         self._log = structlog.get_logger("console")
         self._terminals: set[Terminal] = set()
         self._work: set[asyncio.Task[None]] = set()
@@ -199,7 +210,15 @@ class ConsoleChat:
             terminal.send(refusal(f"not understood: {error}"))
             return
         match request:
+            case wire.Hello(token=token) if token:
+                terminal.hello = wire.Hello(request.name, directory=request.directory, token=token)
+                terminal.send(wire.encode(wire.Welcome(self._version, self._demo)))
+            case wire.Watch() if terminal.hello.token:
+                return
             case wire.Hello():
+                if terminal.hello.token:
+                    terminal.send(refusal("who greeted with a token stays that"))
+                    return
                 refs = await self._completions()
                 terminal.hello = request
                 terminal.send(wire.encode(wire.Welcome(self._version, self._demo, refs, self._hints)))
@@ -208,7 +227,8 @@ class ConsoleChat:
             case wire.Watch():
                 self._watch(terminal, request.thread)
             case wire.Say() | wire.Press():
-                self._watch(terminal, request.thread)
+                if not terminal.hello.token:
+                    self._watch(terminal, request.thread)
                 terminal.undecided += not request.thread
                 task = asyncio.create_task(self._handle(terminal, request))  # tasks begin in the order of the lines
                 self._work.add(task)
@@ -234,14 +254,26 @@ class ConsoleChat:
             text = f"kugetsu failed: {type(error).__name__}. The bot's log says more."
             reply, line = None, wire.encode(wire.Reply(request.id, ok=False, code="failed", text=text))
         terminal.send(line)
-        if reply and reply.place:
+        if reply and reply.place and not terminal.hello.token:
             self._watch(terminal, reply.place.thread, reply.run)
         terminal.undecided -= not request.thread
         if not terminal.undecided:
             terminal.held.clear()
 
+    async def _check_token(self, terminal: Terminal, request: wire.Say | wire.Press) -> None:
+        """Raises NotAllowed."""
+        if not await self._token_fits(terminal.hello.token, terminal.directory()):
+            raise NotAllowed(
+                "This is not the token of the session whose worktree this is.",
+                "Call `kugetsu send` inside the worktree; the session's next prompt renews its token.",
+            )
+        if not _is_send(request):
+            raise NotAllowed("A session's token is for `send` alone.", "Call the rest from a shell of your own.")
+
     async def _answer(self, terminal: Terminal, request: wire.Say | wire.Press) -> Reply:
         assert self._intake  # set before the socket listens
+        if terminal.hello.token:
+            await self._check_token(terminal, request)
         person, event = terminal.person(), f"{terminal.id}:{request.id}"
         if isinstance(request, wire.Press):
             asked = self._asks.get(request.button.rpartition(":")[0])
@@ -259,6 +291,11 @@ class ConsoleChat:
             debug=terminal.hello.debug,
         )
         return await self._intake.receive(inbound)
+
+
+def _is_send(request: wire.Say | wire.Press) -> bool:
+    text = request.text
+    return isinstance(request, wire.Say) and commands.is_command(text) and text[1:].split(maxsplit=1)[0] == SEND
 
 
 def _in(thread: str, key: str | None) -> bool:

@@ -53,13 +53,19 @@ STYLE = Style.from_dict(
 )
 
 
-def hello(*, interactive: bool, all: bool = False, debug: bool = False) -> wire.Hello:  # noqa: A002  the protocol's word
+def hello(
+    *,
+    interactive: bool,
+    all: bool = False,  # noqa: A002  the protocol's word
+    debug: bool = False,
+    token: str = "",
+) -> wire.Hello:
     """Who and where this process is."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):  # a container's user id without a name
         name = f"uid {os.getuid()}"
-    return wire.Hello(name, interactive, all, str(Path.cwd()), debug)
+    return wire.Hello(name, interactive, all, str(Path.cwd()), debug, token)
 
 
 async def chat(

@@ -29,6 +29,7 @@ class Hello(msgspec.Struct, frozen=True, tag_field="op", tag="hello"):
     all: bool = False  # events of every session, not just of those it names or is told of
     directory: str = ""
     debug: bool = False
+    token: str = ""  # of the session in whose worktree it stands: then it may `send`, and nothing else
 
 
 class Say(msgspec.Struct, frozen=True, tag_field="op", tag="say"):

@@ -1,5 +1,6 @@
 """GitHub, Gitea, Forgejo and GitLab as `core.ports.Forge`: issue titles, texts and last comments."""
 
 from adapters.forge.forges import ForgeConfig, Forges, default_api_base
+from adapters.forge.http import Health
 
-__all__ = ["ForgeConfig", "Forges", "default_api_base"]
+__all__ = ["ForgeConfig", "Forges", "Health", "default_api_base"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from adapters.forge import gitea, github, gitlab
-from adapters.forge.http import TIMEOUT, Connections, Http
+from adapters.forge.http import TIMEOUT, Connections, Health, Http
 from adapters.forge.refusals import Server
 from core.model import ProjectRef
 from core.ports import Clock, Forge
@@ -22,9 +23,16 @@ class ForgeConfig:
     api_base: str = ""
 
 
+class Checked(Forge, Protocol):
+    """A forge that can also be asked whether it would answer."""
+
+    async def health(self) -> Health:
+        """Raises ForgeError."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    make: Callable[[Http], Forge]
+    make: Callable[[Http], Checked]
     headers: Callable[[str], Mapping[str, str]]
     api_path: str
 
@@ -59,11 +67,20 @@ class Forges:
         """None where the project's instance is not configured."""
         return self._forges.get(project.instance.casefold())
 
+    @property
+    def instances(self) -> tuple[str, ...]:
+        """All that are configured."""
+        return tuple(self._forges)
+
+    async def health(self, instance: str) -> Health:
+        """Whether that one answers, and takes the token. Raises ForgeError; bounded in time."""
+        return await self._forges[instance].health()
+
     async def close(self) -> None:
         """Cut every connection."""
         await self._connections.close()
 
-    def _made(self, instance: str, config: ForgeConfig, now: Callable[[], datetime], timeout: float) -> Forge:
+    def _made(self, instance: str, config: ForgeConfig, now: Callable[[], datetime], timeout: float) -> Checked:
         kind = _KINDS[config.kind]
         token = config.token.strip()  # read from a file, it often ends with a line break
         api_base = config.api_base.rstrip("/") or default_api_base(config.kind, instance)

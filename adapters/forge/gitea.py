@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from yarl import URL
 
 from adapters.forge import alike
 from adapters.forge.alike import LAST_COMMENTS, MAX_RECENT, WireComment, WireIssue
-from adapters.forge.http import Http
+from adapters.forge.http import Health, Http
 from adapters.forge.refusals import TooLarge
 from core.model import IssueRef, ProjectRef
 from core.ports import Issue
@@ -40,6 +41,14 @@ class Gitea:
             answer = await self._http.get(f"{alike.path(ref.project)}/issues/{ref.number}", WireIssue, str(ref))
             comments, left_out = await self._comments(answer.url / "comments", answer.data, ref)
             return alike.issue(ref, answer.data, comments, left_out)
+
+    async def health(self) -> Health:
+        """Raises ForgeError."""
+        async with self._http.bounded():
+            if not self._http.server.token:
+                return Health(None, (await self._http.get("version", msgspec.Raw, "its version")).left)
+            answer = await self._http.get("user", alike.User, "the user whose token it is")
+            return Health(answer.data.login, answer.left)
 
     async def recent(self, project: ProjectRef, limit: int) -> list[Issue]:
         """See the port; at most 20. Pull requests are left out."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import ceil
 
+import msgspec
 from yarl import URL
 
 from adapters.forge import alike
 from adapters.forge.alike import LAST_COMMENTS, MAX_RECENT, PullState, WireComment, WireIssue
-from adapters.forge.http import Http
+from adapters.forge.http import Health, Http
 from adapters.forge.refusals import TooLarge
 from core.errors import ForgeNotFound
 from core.model import IssueRef, ProjectRef
@@ -23,6 +24,14 @@ class WirePull(WireIssue):
     """Where it is asked for as what it is."""
 
     merged_at: str | None = None
+
+
+class _Limit(msgspec.Struct):
+    remaining: int
+
+
+class _Limits(msgspec.Struct):
+    rate: _Limit
 
 
 def headers(token: str) -> Mapping[str, str]:
@@ -60,6 +69,16 @@ class GitHub:
             assigned = await self._open(project, limit, assignee=login) if login else []
             others = await self._open(project, limit) if len(assigned) < limit else []
             return alike.assigned_first(assigned, others, limit)
+
+    async def health(self) -> Health:
+        """Asks what costs nothing of the rate limit, and is refused to a token that is no good. Raises ForgeError."""
+        async with self._http.bounded():
+            try:
+                left = (await self._http.get("rate_limit", _Limits, "its rate limit")).data.rate.remaining
+            except ForgeNotFound:
+                await self._http.get("meta", msgspec.Raw, "itself")  # where this is missing too, it is no GitHub
+                left = None  # GitHub Enterprise with its rate limit switched off
+            return Health(await self._login.get() if self._http.server.token else None, left)
 
     async def _pull(self, ref: IssueRef, repository: str, missing: ForgeNotFound) -> Issue:
         try:

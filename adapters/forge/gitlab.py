@@ -10,7 +10,7 @@ from yarl import URL
 
 from adapters.forge import alike, text
 from adapters.forge.alike import LAST_COMMENTS, MAX_RECENT, Moment
-from adapters.forge.http import Http
+from adapters.forge.http import Health, Http
 from adapters.forge.refusals import TooLarge
 from core.model import IssueRef, ProjectRef
 from core.ports import Issue
@@ -57,6 +57,15 @@ class GitLab:
 
     def __init__(self, http: Http) -> None:
         self._http = http
+
+    async def health(self) -> Health:
+        """Raises ForgeError."""
+        async with self._http.bounded():
+            if not self._http.server.token:  # its version is for known users only
+                answer = await self._http.get("projects", list[msgspec.Raw], "its projects", per_page=1)
+                return Health(None, answer.left)
+            known = await self._http.get("user", WireAuthor, "the user whose token it is")
+            return Health(known.data.username, known.left)
 
     async def issue(self, ref: IssueRef) -> Issue:
         """See the port."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +36,15 @@ class Answer(Generic[T]):
     url: URL  # after redirects, without the query
     last_page: int  # as the Link header tells, 0 when it does not
     more: bool  # the Link header names a next page
+    left: int | None = None  # requests until the rate limit, where the forge says
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A forge that answered."""
+
+    account: str | None  # whose token it took: None without one, empty where it is no person's
+    left: int | None  # requests until the rate limit, where it says
 
 
 class Connections:
@@ -112,7 +121,7 @@ class Http:
                         f"That is above what is read from a forge; {WITHOUT}",
                     )
                 data = self._decoded(content, response.headers.get("Content-Type", ""), answer, about)
-                return Answer(data, url.with_query(None), *_links(response))
+                return Answer(data, url.with_query(None), *_links(response), _left(response.headers))
         raise ForgeError(
             f"{self.server.instance} redirects again and again when asked for {about}", self._hint_address()
         )
@@ -211,6 +220,11 @@ def _links(response: aiohttp.ClientResponse) -> tuple[int, bool]:
     except ValueError:
         return 0, False  # no addresses: as good as no header
     return int(page) if page.isascii() and page.isdigit() and len(page) < 10 else 0, "next" in links
+
+
+def _left(headers: Mapping[str, str]) -> int | None:
+    said = headers.get("x-ratelimit-remaining") or headers.get("ratelimit-remaining") or ""
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else None
 
 
 def _reason(error: Exception) -> str:

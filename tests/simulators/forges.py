@@ -135,6 +135,8 @@ class FakeGitea(FakeForge):
 
     def answer(self, parts: list[str], query: dict[str, str], known: bool) -> web.StreamResponse:
         match parts:
+            case ["api", "v1", "version"] if not query:
+                return web.json_response({"version": "1.24.0"})
             case ["api", "v1", "user"] if not query:
                 if not known:
                     raise _refusal(401, "token is required")
@@ -219,6 +221,13 @@ class FakeGitLab(FakeForge):
 
     def answer(self, parts: list[str], query: dict[str, str], known: bool) -> web.StreamResponse:
         match parts:
+            case ["api", "v4", "user"] if not query:
+                if not known:
+                    raise _refusal(401, "401 Unauthorized")
+                return web.json_response(self._user(ME))
+            case ["api", "v4", "projects"]:
+                _only(query, "per_page")
+                return web.json_response([{"id": 1, "path_with_namespace": "group/open"}][: int(query["per_page"])])
             case ["api", "v4", "projects", path, "issues"]:
                 return self._paged(self._list(path, self.repository(path, known), query, known), query)
             case ["api", "v4", "projects", path, ("issues" | "merge_requests") as kind, number, *rest]:

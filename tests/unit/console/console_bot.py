@@ -103,5 +103,9 @@ async def refs() -> list[str]:
     return [THREAD, "github.com/shoko/kugetsu"]
 
 
+async def token_fits(token: str, directory: Path | None) -> bool:
+    return (token, directory) == ("token-of-14", Path("/w/14"))
+
+
 def console() -> ConsoleChat:
-    return ConsoleChat(StoppedClock(), version="1.2.3", refs=refs)
+    return ConsoleChat(StoppedClock(), version="1.2.3", refs=refs, token_fits=token_fits)

@@ -368,3 +368,58 @@ async def test_a_path_too_long_for_a_socket_works_at_both_ends(tmp_path: Path, i
         assert (await client.say("x")).ok
     await chat.stop()
     assert not (folder / "k.sock").exists()
+
+
+# ── with the token of a session ────────────────────────────────────────────────────────────────
+
+
+async def with_token(path: Path, token: str = "token-of-14", directory: str = "/w/14") -> ConsoleClient:
+    hello = wire.Hello("agent", interactive=True, all=True, directory=directory, token=token)
+    return await ConsoleClient.connect(path / "k.sock", hello)
+
+
+async def test_a_token_lets_files_be_sent(chat: ConsoleChat, intake: Script, tmp_path: Path) -> None:
+    async with await with_token(tmp_path) as client:
+        assert (await client.say("/send a.txt")).ok
+        assert (await client.say("!send a.txt")).ok
+    assert [(said.text, said.directory) for said in intake.said] == [
+        ("/send a.txt", Path("/w/14")),
+        ("!send a.txt", Path("/w/14")),
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["/list", "/destroy -y o/r#14", "go on", "/sender x", "/", "send a.txt", "/stop\n/send a.txt", "//send a"],
+)
+async def test_a_token_lets_nothing_else_be_done(chat: ConsoleChat, intake: Script, tmp_path: Path, line: str) -> None:
+    async with await with_token(tmp_path) as client:
+        refused = await client.say(line)
+        pressed = await client.press("a1:always")
+    assert (refused.ok, refused.code, pressed.code) == (False, "not_allowed", "not_allowed")
+    assert "`send` alone" in refused.text
+    assert (intake.said, intake.pressed) == ([], [])
+
+
+@pytest.mark.parametrize(("token", "directory"), [("wrong", "/w/14"), ("token-of-14", "/w/15"), ("token-of-14", "")])
+async def test_a_token_that_is_not_that_of_the_worktree(
+    chat: ConsoleChat, intake: Script, tmp_path: Path, token: str, directory: str
+) -> None:
+    async with await with_token(tmp_path, token, directory) as client:
+        refused = await client.say("/send a.txt")
+    assert (refused.ok, refused.code) == (False, "not_allowed")
+    assert "not the token" in refused.text
+    assert intake.said == []
+
+
+async def test_who_has_a_token_hears_nothing_and_cannot_be_asked(chat: ConsoleChat, tmp_path: Path) -> None:
+    async with await with_token(tmp_path) as client:
+        assert client.welcome.refs == ()
+        client.watch(THREAD)
+        await client.say("/send a.txt", THREAD)
+        assert not chat.can_ask(PLACE)
+        await chat.send(PLACE, Document("something private"))
+        await chat.send(Place("console", "local"), Document("for everyone"))
+        client._writer.write(wire.encode(wire.Hello("ada")))
+        assert not (await client.say("/list")).ok
+        assert client._events.empty()

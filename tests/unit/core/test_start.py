@@ -462,6 +462,19 @@ async def test_a_fork_at_a_run_takes_its_files_and_what_was_said_until_then(worl
     assert (await world.say("/fork --at 9", place=thread)).code == "not_found"
 
 
+async def test_a_fork_at_a_run_goes_by_the_id_that_the_agent_gave_the_prompt(world: World) -> None:
+    """Where a prompt carries no id of ours, the recorded one is only that until its run has begun."""
+    await world.say(f"/start {REF} one")
+    await world.quiet()
+    theirs = [Started(SessionId("s"), MessageId("msg_theirs")), Said("p", "2"), Finished(Outcome.DONE)]
+    world.agent.scripts.append(theirs)
+    await world.say(f"/continue {REF} two")
+    await world.quiet()
+    assert (await world.say(f"/fork {REF} --name back --at 1")).ok
+    fork = await world.session(key(name="back"))
+    assert world.agent.origins[fork.agent_id][1] == "msg_theirs"
+
+
 async def test_fork_names_are_taken_once(world: World) -> None:
     await world.say(f"/start {REF} do it")
     await world.quiet()

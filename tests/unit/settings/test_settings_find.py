@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.settings import find_config
-from bot.worktree_mark import Mark, read_mark, write_mark
+from bot.worktree_mark import Mark, read_mark, renew_mark, write_mark
 from core.errors import ConfigurationError, WorkspaceError
 
 
@@ -89,9 +89,30 @@ def test_mark_of_a_real_worktree_is_seen_from_its_folders_and_by_nobody_else(tmp
     assert git("-C", str(made), "status", "--porcelain") == ""
     mark = repository / ".git" / "worktrees" / "tree" / "kugetsu.json"
     assert mark.stat().st_mode & 0o777 == 0o600
-    assert sorted(json.loads(mark.read_text())) == ["config", "session", "state_dir"]
+    assert sorted(json.loads(mark.read_text())) == ["config", "session", "state_dir", "token"]
     subprocess.run(["git", "init", "--quiet", str(deep)], check=True, timeout=30)
     assert read_mark(deep) == expected
+
+
+def test_a_mark_is_renewed_where_it_has_another_token_or_none_or_is_damaged(tmp_path: Path) -> None:
+    made = worktree(tmp_path / "tree", "../git")
+    mark = tmp_path / "git" / "kugetsu.json"
+    expected = Mark(None, tmp_path, "o/r#1", "t1")
+
+    def renewed() -> Mark | None:
+        renew_mark(made, None, tmp_path, "o/r#1", "t1")
+        return read_mark(made)
+
+    assert renewed() == expected  # there was none
+    before = mark.stat().st_ino
+    assert renewed() == expected
+    assert mark.stat().st_ino == before
+    mark.write_text(
+        json.dumps({"config": None, "state_dir": str(tmp_path), "session": "o/r#1"})
+    )  # before there were any
+    assert renewed() == expected
+    mark.write_text("nonsense")
+    assert renewed() == expected
 
 
 def test_mark_is_replaced_whole(tmp_path: Path) -> None:
