@@ -28,6 +28,7 @@ from core.model import (
     SessionState,
 )
 from core.ports import Ask, Press, Reply, RunHeader, RunReport
+from core.progress import Progress
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 KEY = SessionKey(IssueRef(ProjectRef("github.com", "shoko", "kugetsu"), 14))
@@ -109,3 +110,12 @@ async def token_fits(token: str, directory: Path | None) -> bool:
 
 def console() -> ConsoleChat:
     return ConsoleChat(StoppedClock(), version="1.2.3", refs=refs, token_fits=token_fits)
+
+
+def newest(progress: Progress) -> Callable[[], Awaitable[Progress]]:
+    """What a live message takes when it may show something."""
+
+    async def take() -> Progress:
+        return progress
+
+    return take

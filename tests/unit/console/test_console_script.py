@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from console_bot import KEY, NOW, PLACE, THREAD, Script, console, header, permission, question, report
+from console_bot import KEY, NOW, PLACE, THREAD, Script, console, header, newest, permission, question, report
 
 from adapters.console import terminal, wire
 from adapters.console.client import ConsoleClient, NotRunning
@@ -58,17 +58,17 @@ class Bot:
         if self.ask:
             reply = pressed.button.rpartition(":")[2]
             settled = replace(self.ask, decision=Decision(reply), decided_by=LOCAL_PERSON, decided_at=NOW)
-            await self.chat.settle_ask(PLACE, settled)
+            await self.chat.settle_ask(PLACE, settled, "Ann")
             self.decided.set()
         return self.replies.get(pressed.button, Reply(Document("noted")))
 
     async def work(self, number: int, text: str) -> None:
         live = self.chat.live(PLACE, header(number))
         progress = fold(Progress(), Step("s", "read", StepState.COMPLETED, "README.md"))
-        await live.update(progress)
+        await live.update(newest(progress))
         for piece in ("echo:", " \x1b[31m", text, "\n", "bye"):
             progress = fold(progress, Said("p", piece))
-            await live.update(progress)
+            await live.update(newest(progress))
             await asyncio.sleep(0)
         if self.ask:
             await self.chat.ask(PLACE, self.ask)

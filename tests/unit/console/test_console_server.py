@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from console_bot import KEY, NOW, PLACE, THREAD, Script, console, header, permission, question, report, session
+from console_bot import KEY, NOW, PLACE, THREAD, Script, console, header, newest, permission, question, report, session
 
 from adapters.console import wire
 from adapters.console.client import ConnectionLost, ConsoleClient, NotRunning
@@ -108,7 +108,7 @@ async def test_a_run_is_streamed_to_who_was_told_its_thread(chat: ConsoleChat, i
     async def receive(_: Inbound) -> Reply:
         progress = fold(Progress(), Said("p", "Hel"))
         await chat.send(PLACE, Document("setting up"))
-        await message.update(progress)
+        await message.update(newest(progress))
         await chat.ask(PLACE, permission(number=17))
         return Reply(Document("on it"), place=PLACE, run=RunId(17))
 
@@ -162,8 +162,8 @@ async def test_only_watched_sessions_are_sent(chat: ConsoleChat, tmp_path: Path)
 async def test_live_messages_opened_twice_do_not_repeat_themselves(chat: ConsoleChat, tmp_path: Path) -> None:
     async with await connect(tmp_path, every=True) as client:
         progress = fold(Progress(), Said("p", "one"))
-        await chat.live(PLACE, header(1)).update(progress)
-        await chat.live(PLACE, header(1)).update(fold(progress, Said("p", " two")))
+        await chat.live(PLACE, header(1)).update(newest(progress))
+        await chat.live(PLACE, header(1)).update(newest(fold(progress, Said("p", " two"))))
         events = await take(client, 3)
     assert [type(event).__name__ for event in events] == ["Started", "Text", "Text"]
 
@@ -173,7 +173,7 @@ async def test_requests_are_pressed_and_settled(chat: ConsoleChat, intake: Scrip
 
     async def press(pressed: Press) -> Reply:
         decided = replace(ask, decision=Decision("always"), decided_by=LOCAL_PERSON, decided_at=NOW)
-        await chat.settle_ask(PLACE, decided)
+        await chat.settle_ask(PLACE, decided, "Ann")
         return Reply(Document("noted"))
 
     intake.on_press = press
@@ -230,7 +230,7 @@ async def test_who_can_be_asked(chat: ConsoleChat, intake: Script, tmp_path: Pat
 
 
 async def test_open_thread_names_the_session(chat: ConsoleChat) -> None:
-    assert await chat.open_thread(Place("console", "local"), session()) == PLACE
+    assert await chat.open_thread(Place("console", "local"), session(), "") == PLACE
 
 
 async def test_a_broken_intake_is_a_reply(chat: ConsoleChat, intake: Script, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from console_bot import PLACE, THREAD, Script, console, header, permission, report
+from console_bot import PLACE, THREAD, Script, console, header, newest, permission, report
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import PipeInput, create_pipe_input
@@ -186,7 +186,7 @@ async def test_typing_while_the_answer_streams(screen: Screen) -> None:
     await screen.sees("Starting.")
     await screen.types("half a mess")
     progress = fold(Progress(), Said("p", "first line\nsecond \x1b]0;evil\x07unfin"))
-    await live.update(progress)
+    await live.update(newest(progress))
     await screen.sees("first line")
     await screen.sees("second unfin")
     await screen.sees("#14 implement the login form › half a mess")
