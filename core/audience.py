@@ -78,11 +78,12 @@ class Audience:
             slot.drop()
 
     async def close(self, show: Show, report: RunReport) -> None:
-        """Settle every live message, then deliver what was enqueued for the run; both are on disk already."""
+        """Stop every live message, deliver what was enqueued for the run, then have the live messages show its end."""
         self._on_air.pop(report.session.key.key, None)
         slots = dict(show.slots)
-        await self._in_each(slots, lambda _chat, place: slots[place].settle(report))
+        await self._in_each(slots, lambda _chat, place: slots[place].stop())
         await self.deliver(report)
+        await self._in_each(slots, lambda _chat, place: slots[place].settle(report))
 
     async def deliver(self, report: RunReport) -> None:
         """Bring the answer to every place it was enqueued for and has not reached."""

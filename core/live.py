@@ -38,10 +38,14 @@ class LiveSlot:
         """Stop updating; the message stays as it is."""
         self._pump.cancel()
 
-    async def settle(self, report: RunReport) -> None:
-        """Stop updating, then close the message with how the run ended."""
+    async def stop(self) -> None:
+        """Update no more; what is being shown comes to its end first."""
         self._pump.cancel()
         await asyncio.wait([self._pump])
+
+    async def settle(self, report: RunReport) -> None:
+        """Stop updating, then close the message with how the run ended."""
+        await self.stop()
         try:
             await self._message.settle(self._newest, report)
         except Exception as error:  # noqa: BLE001  a broken place must not keep the others from settling

@@ -24,8 +24,8 @@ from core.tasks import to_the_end
 
 # Seconds. A short run is over before anything but its answer is worth showing; the first words are not kept waiting.
 AFTER_WORDS = 0.06
-WITHOUT_WORDS = 0.7
-MARK_AFTER = 2.0  # seconds a run with a draft goes on before it gets a message with Stop
+WITHOUT_WORDS = 1.5
+MARK_AFTER = 3.0  # seconds a run with a draft goes on before it gets a message with Stop
 DRAFT_SHARE = 0.6  # of a draft's life after which it is sent again
 
 

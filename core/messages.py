@@ -123,6 +123,14 @@ class Traits:
     draft_life: float = 0.0  # seconds a draft stays without a new one
 
 
+CHAIN = "r"  # begins the thread of a place that is a reply chain: what follows is the message it hangs from
+
+
+def is_chain(place: Place) -> bool:
+    """Whether the place is a reply chain, in a chat that has no threads."""
+    return place.thread.startswith(CHAIN)
+
+
 Turn = Callable[[], AbstractAsyncContextManager[None]]  # waits until a call may be made; the block is the call
 
 
@@ -196,7 +204,9 @@ class Messenger(Protocol):
         """
 
     async def open_thread(self, origin: Place, title: str, message: str) -> Place:
-        """A thread for a session started by `message` in `origin`; where the chat has none, its reply chain."""
+        """A thread for a session started by `message` in `origin`; where the chat has none, a reply chain: `CHAIN` and
+        the message.
+        """
 
     async def rename_thread(self, place: Place, title: str) -> None:
         """No error where the place is no thread of ours."""

@@ -18,7 +18,7 @@ from core.delivery import Fault
 from core.errors import KugetsuError
 from core.live import Complain
 from core.live_message import LiveMessages
-from core.messages import Mark, Messenger, Outgoing, Post, PostKind, PostState
+from core.messages import Mark, Messenger, Outgoing, Post, PostKind, PostState, is_chain
 from core.model import Document, Inbound, Place, RunState, Session
 from core.outbox import Outbox
 from core.ports import Ask, Clock, LiveMessage, Operation, Reply, RunHeader, RunReport, Store
@@ -73,7 +73,7 @@ class Relay:
         await self._store.attach(place, session.key)
         await self._store.end(intent)
         self._fault("thread recorded")
-        if again and place.thread and not place.thread.startswith("r"):
+        if again and place.thread and not is_chain(place):
             await self.send(place, Document(view.thread_again()))
         return place
 
@@ -168,9 +168,10 @@ class Relay:
         """What the sender of a message is told: under it, and in the new thread where the work goes on."""
         places = [inbound.place]
         if reply.place and reply.place.platform == self.platform and reply.place != inbound.place:
-            places.append(reply.place)
+            # A thread of its own gets it too; a reply chain is seen where it begins.
+            places = [reply.place] if is_chain(reply.place) else [inbound.place, reply.place]
         for number, place in enumerate(places):
-            under = inbound.message if place.chat == inbound.place.chat and place.thread == inbound.place.thread else ""
+            under = inbound.message if number == 0 and place.chat == inbound.place.chat else ""
             link = self.messenger.link(places[-1]) if number == 0 and len(places) > 1 else ""
             text = reply.document.markdown + (
                 f"\n[Open its thread]({link})" if link and reply.document.markdown else ""

@@ -195,7 +195,8 @@ async def test_leaving_while_an_answer_is_being_shown_lets_it_be_shown(outside: 
     world = await World(outside).open()
     outside.chats["fake"].hanging["answer"] = asyncio.Event()
     await world.say(f"/start {REF} one")
-    await world.chat.until(lambda: world.chat.of("settle"))
+    while (await world.session()).state is not SessionState.IDLE or not (await world.run_list())[0].state.over:
+        await asyncio.sleep(0)
     closing = asyncio.create_task(world.close())
     for _ in range(20):
         await asyncio.sleep(0)
