@@ -37,6 +37,10 @@ class RecordingChat:
         """One a session."""
         return Place(PLATFORM, origin.chat, str(session.key))
 
+    def link(self, place: Place, token: str) -> str:
+        """None."""
+        return ""
+
     async def renamed(self, session: Session) -> None:
         """Nothing is named."""
 

@@ -17,10 +17,12 @@ from bot.settings import Settings
 from core import view
 from core.census import Census
 from core.errors import KugetsuError
+from core.messages import Messenger
 from core.model import Document, Project
 from core.ports import AgentPort, Reply, Workspace
 
 MIN_GIT = (2, 34)  # `git add --sparse`, for snapshots of sparse checkouts
+PLATFORM = 15.0  # seconds for a chat platform to answer
 COMPARING = 10.0  # seconds; with many sessions a comparison may take longer than somebody waits
 MIN_FREE_MB = 500  # a worktree with its dependencies soon has that
 
@@ -48,6 +50,8 @@ class Doctor:
         workspace: Workspace,
         forges: Forges,
         census: Census,
+        messengers: Callable[[], Sequence[Messenger]],
+        nobody: Callable[[], bool],
         running: bool,  # noqa: FBT001
         patience: float = COMPARING,
     ) -> None:
@@ -59,6 +63,8 @@ class Doctor:
         self._workspace = workspace
         self._forges = forges
         self._census = census
+        self._messengers = messengers
+        self._nobody = nobody
         self._running = running
         self._patience = patience
 
@@ -73,7 +79,25 @@ class Doctor:
         checks += await asyncio.gather(
             *(self._guarded(f"forge {name}", partial(self._forge, name)) for name in self._forges.instances)
         )
-        return checks
+        found = await asyncio.gather(*(self._platform(messenger) for messenger in self._messengers()))
+        return [*checks, *(check for each in found for check in each)]
+
+    async def _platform(self, messenger: Messenger) -> list[Check]:
+        name = messenger.platform
+        try:
+            async with asyncio.timeout(PLATFORM):
+                findings = await messenger.diagnose()
+        except TimeoutError:
+            hint = "Look whether this machine reaches it; a proxy may be in the way."
+            return [Check(name, ok=False, said=f"does not answer within {PLATFORM:g} s", hint=hint)]
+        known = Check(name, ok=True, said="an admin is known")
+        if self._nobody():
+            hint = "`kugetsu run` prints a code; send the bot `/pair CODE` directly, or list yourself under `access`."
+            known = Check(name, ok=False, said="nobody may use it yet", hint=hint)
+        return [
+            *(Check(name, f.ok, f"{f.what}. {f.hint}" if f.ok and f.hint else f.what, f.hint) for f in findings),
+            known,
+        ]
 
     async def _work(self) -> list[Check]:
         """opencode, and what is worked on with it."""

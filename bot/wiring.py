@@ -187,10 +187,20 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
     )
     issues = Issues(store, projects, forges.get, complain)
     doctor = Doctor(
-        settings, surroundings.config, state_dir, projects.all, agent, workspace, forges, census, running=True
+        settings,
+        surroundings.config,
+        state_dir,
+        projects.all,
+        agent,
+        workspace,
+        forges,
+        census,
+        lambda: messengers or _messengers(settings, store, clock),
+        lambda: people.nobody,
+        running=True,
     )
     conductor = Conductor(store, projects, sessions, runs, ending, issues, callers, prompts, audience, offers)
-    overview = Overview(store, workspace, projects, bases, callers, prompts, audience, clock, doctor.reply)
+    overview = Overview(store, workspace, projects, bases, callers, prompts, audience, offers, clock, doctor.reply)
     upkeep = Upkeep(store, callers, runs, ending, census, adoption, transfer, audience, offers, clock)
     files = Files(store, workspace, sessions, audience)
     commands = (conductor, overview, upkeep, files, strangers, Why(store))
@@ -256,8 +266,8 @@ def _messengers(settings: Settings, store: SqlStore, clock: SystemClock) -> list
         from adapters.telegram.settings import TelegramSettings  # noqa: PLC0415
 
         async def known(chat: str, message: str) -> bool:
-            ours = await store.post_at("telegram", chat, message)
-            return ours is not None or await store.inbound_of("telegram", chat, message) is not None
+            # Private chats and small groups count their messages together; what begins with -100 counts by itself.
+            return await store.knows_message("telegram", chat if chat.startswith("-100") else None, message)
 
         account = TelegramSettings(
             telegram.token.get_secret_value(),

@@ -121,6 +121,11 @@ class Audience:
         """Show everywhere who decided what."""
         await self._in_each(await self._store.places(ask.session), lambda chat, place: chat.settle_ask(place, ask, by))
 
+    def links(self, places: Iterable[Place], token: str) -> list[str]:
+        """URLs that open the places; `token` is what an invitation to a direct chat says."""
+        found = [chat.link(place, token) for place in places if (chat := self._chats.get(place.platform))]
+        return list(dict.fromkeys(link for link in found if link))
+
     async def renamed(self, session: Session) -> None:
         """The session's title has changed."""
         for chat in self._chats.values():

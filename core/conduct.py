@@ -60,11 +60,21 @@ class Conductor:
 
     async def say(self, caller: Caller) -> Reply:
         """A plain message: the next prompt to the session shown here."""
+        if caller.here is None and (shared := refs.shared_link(caller.inbound.text)):
+            return await self._offered(*shared, caller)
         if caller.here is None:
             raise UsageError("No session is shown here.", f"Begin with `/start {commands.REF} …`; `/help` lists more.")
         if caller.role < Role.DRIVER:
             raise view.not_allowed(caller.inbound.person, Role.DRIVER)
         return await self._prompts.accept(caller.here, caller.inbound.text, caller)
+
+    async def _offered(self, ref: IssueRef, words: str, caller: Caller) -> Reply:
+        """A link to an issue was shared: it is offered, not started; nobody asked for that yet."""
+        existing = await self._store.session(SessionKey(ref))
+        offers = [await self._offers.make(f"Watch {ref.tag}", f"/watch {ref}")] if existing else []
+        if existing is None and caller.role >= Role.DRIVER:
+            offers.append(await self._offers.make(f"Start {ref.tag}", f"/start {ref} {words}".strip()))
+        return Reply(view.shared(ref, existing, offers), ok=False, code=UsageError.code)
 
     async def _start(self, command: Command, caller: Caller) -> Reply:
         if command.ref is None:

@@ -307,7 +307,7 @@ class Inbox:
         self._fault("reply recorded")
         await self._reception.close(received.row, reply)
         self._fault("message closed")
-        if inbound.message and reply.run is None:
+        if inbound.message and reply.run is None and (reply.ok or not reply.document.buttons):
             relay.mark(inbound.place, inbound.message, Mark.DONE if reply.ok else Mark.FAILED)
 
     async def _stranger(self, received: Received, inbound: Inbound) -> None:

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from core.model import AskId, Button, Inbound, IncomingFile, Person, Place, RunId
 from core.ports import Press, Reply
@@ -134,6 +134,14 @@ def is_chain(place: Place) -> bool:
 Turn = Callable[[], AbstractAsyncContextManager[None]]  # waits until a call may be made; the block is the call
 
 
+class Finding(NamedTuple):
+    """One line of `doctor`: whether it is well, what was looked at, what to do."""
+
+    ok: bool
+    what: str
+    hint: str = ""
+
+
 class Mail(Protocol):
     """What messengers hand their events to."""
 
@@ -216,6 +224,12 @@ class Messenger(Protocol):
 
     def link(self, place: Place) -> str:
         """A URL that opens the place, empty where there is none."""
+
+    def invitation(self, token: str) -> str:
+        """A URL that opens a direct chat, in which `/start <token>` is then said; empty where there is none."""
+
+    async def diagnose(self) -> list[Finding]:
+        """What is wrong with the account and how it is set up. Does not raise for trouble of the platform."""
 
     async def fetch(self, file: IncomingFile, target: Path) -> None:
         """Write a file that came with a message to `target`. Raises ChatError with the reason when it cannot be had."""

@@ -11,6 +11,7 @@ from core.callers import Caller, Callers
 from core.commands import Command
 from core.errors import UsageError
 from core.model import Document, Project, RunState
+from core.offers import Offers
 from core.ports import Clock, Reply, Store, Workspace
 from core.projects import Projects
 from core.prompts import Prompts
@@ -31,6 +32,7 @@ class Overview:
         callers: Callers,
         prompts: Prompts,
         audience: Audience,
+        offers: Offers,
         clock: Clock,
         doctor: Doctor,
     ) -> None:
@@ -41,6 +43,7 @@ class Overview:
         self._callers = callers
         self._prompts = prompts
         self._audience = audience
+        self._offers = offers
         self._clock = clock
         self._doctor = doctor
         self.commands: dict[str, Callable[[Command, Caller], Awaitable[Reply]]] = {
@@ -60,7 +63,9 @@ class Overview:
         places = await self._store.places(session.key)
         waiting = sum(run.state is RunState.QUEUED for run in runs)
         data = session_data(session, places) | {"runs": [run_data(run) for run in runs], "waiting": waiting}
-        return Reply(view.status(session, runs, waiting, places, self._clock.now()), data=data)
+        token = (await self._offers.make(f"Watch {session.key.tag}", f"/watch {session.key}")).id
+        links = self._audience.links(places, token)
+        return Reply(view.status(session, runs, waiting, places, links, self._clock.now()), data=data)
 
     async def _list(self, command: Command, caller: Caller) -> Reply:
         del command, caller

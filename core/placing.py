@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core import commands
+from core import commands, refs
 from core.messages import PostKind
 from core.model import Inbound, PermissionRequest
 from core.offers import Offers
@@ -40,6 +40,9 @@ class Placing:
             return inbound
         if commands.is_command(inbound.text) and not _about_here(inbound.text):
             return inbound
+        shared = refs.shared_link(inbound.text)
+        if shared and not shared[1]:
+            return inbound  # a link and nothing else begins something new
         if (inbound.direct or inbound.addressed) and await self._store.session_at(inbound.place) is None:
             run = await self._store.last_run_in(inbound.person.id, platform, chat)
             if run and run.place.thread and await self._store.session_at(run.place):

@@ -515,6 +515,9 @@ class Store(Protocol):
     async def posts_of(self, *, run: RunId | None = None, ask: AskId | None = None) -> list[Post]:
         """Those about a run or a request, oldest first."""
 
+    async def knows_message(self, platform: str, chat: str | None, message: str) -> bool:
+        """Whether that message, ours or another's, is written down; in any chat where none is given."""
+
     async def newest_message(self, platform: str, chat: str) -> str:
         """The id of the newest message, ours or another's, that is known there; ids are numbers. Empty without one."""
 
@@ -644,6 +647,9 @@ class ChatPort(Protocol):
 
     async def open_thread(self, origin: Place, session: Session, message: str) -> Place:
         """Where a session started by `message` in `origin` is to live; where it lives already, if it does there."""
+
+    def link(self, place: Place, token: str) -> str:
+        """A URL that opens the place, or else a direct chat in which `/start <token>` is said; empty without either."""
 
     async def renamed(self, session: Session) -> None:
         """The session's title has changed."""

@@ -24,6 +24,7 @@ _SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.][A-Za-z0-9_.-]{0,99}")
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[1-9][0-9]{0,4})?")
 _NUMBER = re.compile(r"[1-9][0-9]*", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+_LINK = re.compile(r"https?://\S+")
 _WEB = re.compile(
     r"^(?P<project>.+?)(?:/-)?/(?P<kind>issues|pulls?|merge_requests|work_items)/(?P<number>[0-9][^/]*)(?:/.*)?$"
 )
@@ -155,6 +156,17 @@ def _checked(text: str) -> str:
     if not text:
         raise _error(text, "it is empty")
     return text
+
+
+def shared_link(text: str) -> tuple[IssueRef, str] | None:
+    """The issue a message has a link to, and what else it says; None without such a link."""
+    for link in _LINK.finditer(text):
+        try:
+            ref = parse_session(link[0].rstrip(".,;:!?)"), RefContext("", None)).ref
+        except RefError:
+            continue
+        return ref, " ".join(f"{text[: link.start()]} {text[link.end() :]}".split())
+    return None
 
 
 def _from_url(text: str) -> IssueRef:

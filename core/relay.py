@@ -77,6 +77,10 @@ class Relay:
             await self.send(place, Document(view.thread_again()))
         return place
 
+    def link(self, place: Place, token: str) -> str:
+        """See ChatPort."""
+        return self.messenger.link(place) or self.messenger.invitation(token)
+
     async def renamed(self, session: Session) -> None:
         """The session has another title."""
         await self._in_threads(session, lambda place: self.messenger.rename_thread(place, view_run.title(session)))

@@ -17,6 +17,7 @@ from core.model import (
     Button,
     Document,
     Inbound,
+    IssueRef,
     PermissionRequest,
     Person,
     Place,
@@ -74,6 +75,13 @@ def exists(session: Session, places: Sequence[Place], offers: Sequence[Button]) 
         f"`/watch {session.key}` shows it here.",
         tuple(offers),
     )
+
+
+def shared(ref: IssueRef, existing: Session | None, offers: Sequence[Button]) -> Document:
+    """A link to an issue, shared without a word."""
+    if existing:
+        return Document(f"{ref} has a session already ({existing.state}): `/continue {ref} …` goes on.", tuple(offers))
+    return Document(f"`/start {ref} what is to be done` starts it; without words, from its own text.", tuple(offers))
 
 
 def queued(position: int, run: Run) -> Document:
@@ -238,7 +246,9 @@ def decided(ask: Ask) -> Document:
 # ── status and lists ───────────────────────────────────────────────────────────────────────────
 
 
-def status(session: Session, runs: Sequence[Run], waiting: int, places: Sequence[Place], now: datetime) -> Document:
+def status(
+    session: Session, runs: Sequence[Run], waiting: int, places: Sequence[Place], links: Sequence[str], now: datetime
+) -> Document:
     """One session, newest run last."""
     lines = [
         f"{session.key} {session.title}".rstrip(),
@@ -250,6 +260,7 @@ def status(session: Session, runs: Sequence[Run], waiting: int, places: Sequence
         lines.append(f"{waiting} waiting")
     if places:
         lines.append("shown in " + ", ".join(str(place) for place in places))
+    lines += links
     over = [run for run in runs if run.state.over]
     if over:
         last = over[-1]

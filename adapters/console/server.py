@@ -108,6 +108,10 @@ class ConsoleChat:
         """Threads are named by their session."""
         return Place(CONSOLE, CHAT, str(session.key))
 
+    def link(self, place: Place, token: str) -> str:
+        """None: terminals have no URLs."""
+        return ""
+
     async def renamed(self, session: Session) -> None:
         """Terminals learn titles with each run."""
 

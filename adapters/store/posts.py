@@ -64,6 +64,15 @@ class Posts(Part):
         return [post_from(row) for row in db.execute(select(posts).where(about).order_by(posts.c.id))]
 
     @reads
+    def knows_message(self, db: Connection, platform: str, chat: str | None, message: str) -> bool:
+        """See core.ports.Store."""
+        for table, at in ((posts, "chat"), (inbox, "place_chat")):
+            found = select(table.c.id).where(table.c.platform == platform, table.c.message == message)
+            if db.execute((found if chat is None else found.where(table.c[at] == chat)).limit(1)).first():
+                return True
+        return False
+
+    @reads
     def newest_message(self, db: Connection, platform: str, chat: str) -> str:
         """See core.ports.Store."""
         ours = select(func.max(cast(posts.c.message, Integer))).where(

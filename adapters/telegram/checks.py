@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.utils
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import aiohttp
 from telegram import User, WebhookInfo
@@ -12,18 +11,11 @@ from telegram import User, WebhookInfo
 from adapters.telegram.calls import Calls, Conflict
 from adapters.telegram.updates import peek
 from core.errors import ChatError
+from core.messages import Finding
 from core.ports import Clock
 
 MAX_SKEW = 60.0  # seconds
 RECENT = 3600.0  # a webhook's error that counts
-
-
-class Finding(NamedTuple):
-    """One line: whether it is well, what was looked at, what to do."""
-
-    ok: bool
-    what: str
-    hint: str = ""
 
 
 async def diagnose(calls: Calls, clock: Clock, *, polling: bool) -> list[Finding]:

@@ -20,7 +20,7 @@ from adapters.telegram.traffic import Traffic
 from adapters.telegram.updates import Poller
 from adapters.telegram.webhook import Webhook
 from core.errors import ChatError, MessageGone
-from core.messages import Limit, Mail, Mark, Outgoing, Page, Traits, Turn
+from core.messages import Finding, Limit, Mail, Mark, Outgoing, Page, Traits, Turn
 from core.model import IncomingFile, Place
 from core.ports import Clock
 
@@ -104,7 +104,7 @@ class TelegramMessenger:
             await presses.close(GRACE)
         await self._calls.close()
 
-    async def diagnose(self) -> list[checks.Finding]:
+    async def diagnose(self) -> list[Finding]:
         """For `doctor`: (is it well, what was looked at, what to do). Does not raise."""
         try:
             return await checks.diagnose(self._calls, self._clock, polling=self._source is not None)
@@ -137,6 +137,10 @@ class TelegramMessenger:
     def link(self, place: Place) -> str:
         """See core.messages.Messenger."""
         return threads.link(place)
+
+    def invitation(self, token: str) -> str:
+        """See core.messages.Messenger."""
+        return f"https://t.me/{self.username}?start={token}" if self.username else ""
 
     # ── messages ───────────────────────────────────────────────────────────────────────────────
 

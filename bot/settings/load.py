@@ -97,6 +97,10 @@ def _contradictions(found: Source) -> Iterator[Problem]:
     if found.value(("opencode", "transport")) == "cli" and found.value(("opencode", "url")):
         yield _problem(found, ("opencode", "url"), "is for transport: server; with cli there is no server to attach to")
 
+    hook = ("adapters", "telegram", "webhook")
+    if bool(found.value((*hook, "url"))) != bool(found.value((*hook, "listen"))):
+        yield _problem(found, hook, "url and listen go together: where Telegram calls, and where that arrives")
+
 
 def _project_names(found: Source) -> Iterator[Problem]:
     projects = found.tree.get("projects")

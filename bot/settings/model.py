@@ -113,6 +113,13 @@ class Telegram(Section):
     api_base: v.NeededUrl = "https://api.telegram.org"
     webhook: Webhook = Webhook()
 
+    @field_validator("token")
+    @classmethod
+    def _from_botfather(cls, token: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"\d{1,20}:[A-Za-z0-9_-]{1,100}", token.get_secret_value()):
+            raise v.unshown("must be what @BotFather gave you, such as 123456:ABC-DEF; this is something else")
+        return token
+
 
 class Discord(Section):
     """A Discord application."""

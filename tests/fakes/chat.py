@@ -61,6 +61,9 @@ class FakeChat:
         self._maybe_fail("open_thread")
         return Place(self.platform, origin.chat, str(session.key))
 
+    def link(self, place: Place, token: str) -> str:
+        return ""
+
     async def renamed(self, session: Session) -> None:
         await self.call("renamed", Place(self.platform, ""), session)
 

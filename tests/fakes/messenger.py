@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from core.errors import ChatDoubt, ChatError, ChatFormat, ChatLimited, ChatUnreachable, MessageGone, PlaceGone
-from core.messages import Limit, Mail, Mark, Outgoing, Page, Traits, Turn
+from core.messages import Finding, Limit, Mail, Mark, Outgoing, Page, Traits, Turn
 from core.model import IncomingFile, Place
 
 T = TypeVar("T")
@@ -161,6 +161,12 @@ class FakeMessenger:
 
     def link(self, place: Place) -> str:
         return f"https://fake.example/{place.thread}" if place.thread.startswith("t") else ""
+
+    def invitation(self, token: str) -> str:
+        return f"https://fake.example/start/{token}"
+
+    async def diagnose(self) -> list[Finding]:
+        return [Finding(not self.down, "The platform answers" if not self.down else "The platform is down")]
 
     async def fetch(self, file: IncomingFile, target: Path) -> None:
         if file.id not in self.files:

@@ -221,6 +221,7 @@ class World:
             callers,
             prompts,
             self.audience,
+            offers,
             clock,
             self._doctor,
         )

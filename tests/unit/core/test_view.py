@@ -89,7 +89,7 @@ def test_ages(age: timedelta, said: str) -> None:
 def test_status_names_what_a_person_needs() -> None:
     place = Place("fake", "c")
     run = Run(RunId(1), key(), 1, "do it", PersonId("p"), place, RunState.FAILED, NOW, error="no credit", cost=0.25)
-    said = view.status(MAIN, [run], 2, [place], NOW).markdown
+    said = view.status(MAIN, [run], 2, [place], ["https://t.me/c/1/2"], NOW).markdown
     for part in ("github.com/shoko/kugetsu#14", "do it", "idle", "/w/14", "kugetsu/14", "2 waiting", "fake:c", "$0.25"):
         assert part in said
     assert "no credit" in said

@@ -130,13 +130,13 @@ WRONG = [
     ("adapters: {slack: {}}", "1: adapters.slack: unknown key; known here: console, discord, matrix, telegram"),
     (
         "adapters: {telegram: {token: hunter2}}",
-        "1: adapters.telegram: not built yet in this version; remove it or comment it out",
+        "1: adapters.telegram.token: must be what @BotFather gave you, such as 123456:ABC-DEF; this is something else",
+    ),
+    (
+        "adapters: {telegram: {token: '1:x', webhook: {url: 'https://x.example/hook'}}}",
+        "1: adapters.telegram.webhook: url and listen go together: where Telegram calls, and where that arrives",
     ),
     ("adapters: {discord: }", "1: adapters.discord: not built yet in this version; remove it or comment it out"),
-    (
-        "transcription: {url: 'http://x'}",
-        "1: transcription.url: not built yet in this version; leave it empty",
-    ),
     ("transcription: hunter2", "1: transcription: must be a group of keys, not text"),
     (
         "forges: {github.com: {kind: svn}}",
@@ -267,7 +267,6 @@ access:
         ["config.yaml:4", "opencode.comand"],
         ["config.yaml:5", "runs.backlog.ask_above"],
         ["config.yaml:5", "runs.stall_after"],
-        ["config.yaml:7", "adapters.telegram"],
         ["config.yaml:7", "adapters.telegram.token"],
         ["config.yaml:9", "projects.github.com/o/r.base_branch"],
         ["config.yaml:9", "projects.github.com/o/r.path"],
