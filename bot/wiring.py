@@ -34,6 +34,7 @@ from core.audience import Audience
 from core.bases import Bases
 from core.callers import Callers
 from core.census import Census
+from core.changes import Changes
 from core.conduct import Conductor
 from core.delivery import BacklogPolicy
 from core.ending import Ending, Keeping
@@ -203,7 +204,8 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
     overview = Overview(store, workspace, projects, bases, callers, prompts, audience, offers, clock, doctor.reply)
     upkeep = Upkeep(store, callers, runs, ending, census, adoption, transfer, audience, offers, clock)
     files = Files(store, workspace, sessions, audience)
-    commands = (conductor, overview, upkeep, files, strangers, Why(store))
+    changes = Changes(store, workspace, callers, audience, state_dir / "outgoing")
+    commands = (conductor, overview, upkeep, files, changes, strangers, Why(store))
     handlers = {name: handler for part in commands for name, handler in part.commands.items()}
     reception = Reception(store, callers, handlers, conductor.say, runs.stop_run, asks, offers, clock, complain)
     voice = settings.transcription

@@ -104,6 +104,13 @@ class Audience:
         """A file in every place of the session."""
         await self._in_each(await self._store.places(key), lambda chat, place: chat.send_file(place, file, name))
 
+    async def show_file(self, place: Place, key: SessionKey, file: Path, name: str) -> None:
+        """A file for who asked for it, there: the session's other places did not."""
+        where = (
+            place if place.thread else next((p for p in await self._store.places(key) if p.chat == place.chat), place)
+        )
+        await self._in_each([where], lambda chat, at: chat.send_file(at, file, name))
+
     async def can_ask(self, key: SessionKey) -> bool:
         """Whether somebody in one of the session's places could answer a request now."""
         return any(self._can_ask(place) for place in await self._store.places(key))

@@ -137,6 +137,13 @@ TABLE: tuple[Spec, ...] = (
         runs=True,
     ),
     Spec("status", "this session: state, branch, runs, what waits", Role.VIEWER, ref=Need.MAY, examples=("status",)),
+    Spec(
+        "diff",
+        "what the session has changed: a summary, and the patch as a file",
+        Role.VIEWER,
+        ref=Need.MAY,
+        examples=("diff", f"diff {REF}"),
+    ),
     Spec("list", "all sessions, forks below what they were forked from", Role.VIEWER, examples=("list",)),
     Spec("watch", "attach this place to an existing session", Role.VIEWER, ref=Need.MUST, examples=(f"watch {REF}",)),
     Spec("unwatch", "detach this place from its session", Role.VIEWER, examples=("unwatch",)),

@@ -365,8 +365,15 @@ class Inbox:
         """The receipt: at once, before anything is worked out."""
         inbound = received.inbound
         known = self._people.role(inbound.person.id) > Role.NONE
-        if known and inbound.message and not inbound.edited and (inbound.addressed or inbound.direct):
-            self._relays[inbound.platform].mark(inbound.place, inbound.message, Mark.SEEN)
+        if known and inbound.message and not inbound.edited:
+            self._beside.start(self._receipt(inbound), name=f"receipt {received.row}")
+
+    async def _receipt(self, inbound: Inbound) -> None:
+        try:
+            if await self._concerns_us(inbound):
+                self._relays[inbound.platform].mark(inbound.place, inbound.message, Mark.SEEN)
+        except KugetsuError as error:
+            self._complain("no receipt", error)
 
     async def _close_quietly(self, row: int, outcome: str, reason: str) -> None:
         try:

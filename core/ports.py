@@ -267,6 +267,11 @@ class Workspace(Protocol):
     async def changed_files(self, directory: Path, before: str, after: str) -> int:
         """How many files differ between two snapshots."""
 
+    async def patch(self, directory: Path, before: str, after: str, target: Path) -> str:
+        """Write what changed between two snapshots into `target`, for `git apply`. Returns git's summary, a line a
+        file; empty when nothing did.
+        """
+
     async def ignored(self, directory: Path, file: Path) -> bool:
         """Whether git ignores `file` in the worktree at `directory`."""
 

@@ -409,6 +409,16 @@ def census(lines: Sequence[tuple[str, str]], offers: Sequence[Button]) -> Docume
     return Document("\n".join(f"{words[remedy]}: {text}" for remedy, text in lines), tuple(offers))
 
 
+def changes(session: Session, stat: str) -> Document:
+    """The answer to `diff`."""
+    if not stat:
+        return Document(f"{session.key} has changed no file.")
+    lines = stat.splitlines()
+    shown = lines if len(lines) <= 25 else [*lines[:23], "…", lines[-1]]
+    body = "\n".join(shown)
+    return Document(f"What {session.key.tag} has changed since its first run, the patch is a file:\n```\n{body}\n```")
+
+
 def sent_file(name: str, size: int) -> Document:
     """The answer to `send`."""
     return Document(f"{name} ({file_size(size)}) is in the thread.")

@@ -99,6 +99,17 @@ class Snapshots:
         listed = await self._git.run(real(directory), "diff-tree", "-r", "-z", "--name-only", "--no-renames", *ends)
         return listed.names
 
+    async def patch(self, directory: Path, before: str, after: str, target: Path) -> str:
+        """See the port. Renames are told as such, binary files included."""
+        top = real(directory)
+        ends = (check_object_id(before), check_object_id(after))
+        plain = ("--no-color", "--no-ext-diff", "--no-textconv", "--find-renames")
+        patch = await self._git.run(top, "diff", *plain, "--binary", *ends)
+        if not patch.raw:
+            return ""
+        await in_thread(_write, target, patch.raw)
+        return (await self._git.run(top, "diff", *plain, "--stat=72,40", *ends)).text
+
     async def drop(self, directory: Path, name: str) -> None:
         """See the port."""
         top = real(directory)
@@ -175,6 +186,14 @@ def _copied_index(index: Path) -> Iterator[dict[str, str]]:
         except OSError as error:
             raise WorkspaceError(f"The index {index} cannot be copied: {error.strerror}") from error
         yield {"GIT_INDEX_FILE": str(copy)}
+
+
+def _write(target: Path, content: bytes) -> None:
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target.write_bytes(content)
+    except OSError as error:
+        raise WorkspaceError(f"{target} could not be written: {error.strerror}") from error
 
 
 def _delete(top: Path, names: Iterable[str]) -> None:

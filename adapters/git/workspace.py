@@ -91,6 +91,10 @@ class GitWorkspace:
         """How many files differ between two snapshots."""
         return await self._snapshots.count_changes(directory, before, after)
 
+    async def patch(self, directory: Path, before: str, after: str, target: Path) -> str:
+        """See core.ports.Workspace."""
+        return await self._snapshots.patch(directory, before, after, target)
+
     async def ignored(self, directory: Path, file: Path) -> bool:
         """Whether git ignores `file` in the worktree at `directory`."""
         return await ignored(self._git, directory, file)

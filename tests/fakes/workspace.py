@@ -68,6 +68,14 @@ class FakeWorkspace:
         self._pass("changed_files")
         return self.changed
 
+    async def patch(self, directory: Path, before: str, after: str, target: Path) -> str:
+        self._pass("patch")
+        if not self.changed:
+            return ""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(f"{before}..{after}\n")
+        return f" file | {self.changed} +\n {self.changed} files changed"
+
     async def drop_snapshots(self, directory: Path, name: str) -> None: ...
 
     def _pass(self, method: str) -> None:

@@ -17,6 +17,7 @@ from core.asks import Asks
 from core.audience import Audience
 from core.bases import Bases
 from core.callers import Callers
+from core.changes import Changes
 from core.conduct import Conductor
 from core.delivery import BacklogPolicy
 from core.ending import Ending, Keeping
@@ -225,7 +226,9 @@ class World:
             clock,
             self._doctor,
         )
-        handlers = {**conductor.commands, **overview.commands, **strangers.commands, **Why(self.store).commands}
+        changes = Changes(self.store, workspace, callers, self.audience, outside.folder / "outgoing")
+        parts = (conductor, overview, strangers, changes, Why(self.store))
+        handlers = {name: handler for part in parts for name, handler in part.commands.items()}
         self.reception = Reception(
             self.store, callers, handlers, conductor.say, self.runs.stop_run, self.asks, offers, clock, self._complain
         )
