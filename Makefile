@@ -23,7 +23,8 @@ lint:
 	@scripts/lint.sh
 
 test: lint
-	@KUGETSU_TEST_OPENCODE="$$PWD/node_modules/.bin/opencode" .venv/bin/pytest
+	@KUGETSU_TEST_OPENCODE="$$PWD/node_modules/.bin/opencode" \
+		KUGETSU_TEST_OPENCODE_13="$$PWD/tests/opencode-1.3/node_modules/.bin/opencode" .venv/bin/pytest
 
 bench:
 	@scripts/setup.sh --dev

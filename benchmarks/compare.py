@@ -1,11 +1,13 @@
 """`opencode run`, bare HTTP and kugetsu, side by side on the real opencode with a scripted model.
 
-All three work in worktrees of the same repository and go on in one session each. Bare HTTP and kugetsu use the same
-`opencode serve`; `opencode run` has a home of its own, so that neither waits for the other's database.
+All work in worktrees of the same repository and go on in one session each. Bare HTTP and kugetsu use the same
+`opencode serve`; `opencode run` and kugetsu's `transport: cli` have homes of their own: none waits for another's
+database.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import secrets
@@ -14,10 +16,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from adapters.console.client import ConsoleClient
 from adapters.console.terminal import hello
 from adapters.git.workspace import GitWorkspace
+from adapters.opencode.processes import family, processes
 from benchmarks.model import BenchModel
 from benchmarks.processes import bot, started, write_config
 from benchmarks.report import Section, Table, Target, ms, spread
@@ -31,17 +35,22 @@ from tests.simulators.opencode_home import git_worktree, opencode_home
 FILES = 2000
 TIMES = 20
 SNAPSHOTS = 20
-REF = f"{PROJECT}#1"
+CLI = "kugetsu, transport cli"
+REST = 25.0  # seconds; what manages sessions for `transport: cli` goes after 20 without use
 FIRST_TEXT_RATIO, FINAL_LAG_MS = 10.0, 100.0  # targets
 
 HOW = f"""\
-{TIMES} prompts each, the three ways taking turns, in worktrees of one repository with {FILES:,} files. *First text*:
+{TIMES} prompts each, the ways taking turns, in worktrees of one repository with {FILES:,} files. *First text*:
 from handing the message over until the consumer has the first text of the agent. *Final lag*: from the model's last
 byte until the consumer knows that the answer is complete: `opencode run`'s last line (its exit comes later and is named
 apart), bare HTTP's `session.idle`, kugetsu's `finished`. Consumers: standard output of the process; an aiohttp client
 on `/global/event`; `ConsoleClient` on the socket of `kugetsu run`. opencode's start is in `opencode run`'s figures,
 because every message starts it; the server was up and warm for the other two. `opencode run` prints a text only when it
-is complete."""
+is complete, and so does kugetsu's `transport: cli`, which starts one for each message, too."""
+
+HOW_MEMORY = f"""\
+Resident set (MB of a million bytes) of kugetsu and of all its opencode's processes: *at work* the most that was seen
+while an answer was streamed, *at rest* {REST:g} s later."""
 
 HOW_GIT = """\
 kugetsu's figures above include a git snapshot before the prompt and one after the answer, which the others do not take.
@@ -64,11 +73,12 @@ async def measure(folder: Path, opencode: Path) -> Section:
         model = BenchModel()
         await model.start()
         stack.push_async_callback(model.stop)
-        ways = await _ways(stack, folder, opencode, project, model)
+        ways, weighed = await _ways(stack, folder, opencode, project, model)
         for way in ways.values():
             await way.ask("warm 0")
         found = {kind: await _rounds(ways, model, kind) for kind in ("trivial", "stream")}
         snapshot = await _snapshots(ways["kugetsu"].directory)
+        memory = [(name, *await _memory(ways[name], *leaders)) for name, leaders in weighed.items()]
     named = {"trivial": "trivial answer", "stream": "answer streamed over 3 s"}
     rows = [
         (f"{way}, {named[kind]}", *spread(figures.first), *spread(figures.final)[:2], _exit(figures))
@@ -79,7 +89,9 @@ async def measure(folder: Path, opencode: Path) -> Section:
     p50, p95, count = spread(snapshot)
     how = f"{HOW}\n\n{HOW_GIT}p50 {p50} ms, p95 {p95} ms (n = {count})."
     targets = [target for kind in found for target in _targets(named[kind], found[kind], snapshot.p50)]
-    return Section("Side by side on the real opencode", how, [Table(head, rows)], targets)
+    weight = Table(("MB", "kugetsu at work", "its opencode", "kugetsu at rest", "its opencode"), memory)
+    how = f"{how}\n\n{HOW_MEMORY}"
+    return Section("Side by side on the real opencode", how, [Table(head, rows), weight], targets)
 
 
 async def _rounds(ways: Mapping[str, Way], model: BenchModel, kind: str) -> dict[str, Figures]:
@@ -103,35 +115,64 @@ async def _rounds(ways: Mapping[str, Way], model: BenchModel, kind: str) -> dict
 
 async def _ways(
     stack: AsyncExitStack, folder: Path, opencode: Path, project: Path, model: BenchModel
-) -> dict[str, Way]:
+) -> tuple[dict[str, Way], dict[str, tuple[int, int]]]:
+    """The ways, and of kugetsu's the processes that lead it and its opencode (the same: what the bot has started)."""
     password = secrets.token_urlsafe(16)
     base = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     alone = opencode_home(folder / "home-run", model.url)
     shared = opencode_home(folder / "home-serve", model.url)
     env = {**base, **shared.env, "OPENCODE_SERVER_PASSWORD": password, "PWD": str(folder)}
     serve = (opencode, "serve", "--hostname", "127.0.0.1", "--port", "0")
-    _, line = await stack.enter_async_context(started(*serve, ready="listening on", env=env, cwd=folder))
+    server, line = await stack.enter_async_context(started(*serve, ready="listening on", env=env, cwd=folder))
     found = re.search(r"http://\S+", line)
     assert found
     url = found.group()
     worktrees = {name: git_worktree(project, folder / f"worktree-{name}", name) for name in ("run", "bare")}
     bare = await stack.enter_async_context(BareHttp.opened(url, password, worktrees["bare"]))
-    kugetsu = await stack.enter_async_context(_kugetsu(folder / "kugetsu", project, {"url": url, "password": password}))
-    return {
+    attached = {"url": url, "password": password}
+    kugetsu, leader = await stack.enter_async_context(_kugetsu(folder / "kugetsu", project, 1, attached))
+    single = {"transport": "cli", "command": str(opencode), "env": opencode_home(folder / "home-cli", model.url).env}
+    cli, cli_leader = await stack.enter_async_context(_kugetsu(folder / CLI, project, 2, single))
+    ways: dict[str, Way] = {
         "opencode run": OpencodeRun(opencode, {**base, **alone.env}, worktrees["run"]),
         "bare HTTP": bare,
         "kugetsu": kugetsu,
+        CLI: cli,
     }
+    return ways, {"kugetsu": (leader, server.pid), CLI: (cli_leader, cli_leader)}
 
 
 @asynccontextmanager
-async def _kugetsu(folder: Path, project: Path, opencode: dict[str, str]) -> AsyncIterator[Kugetsu]:
+async def _kugetsu(
+    folder: Path, project: Path, number: int, opencode: dict[str, Any]
+) -> AsyncIterator[tuple[Kugetsu, int]]:
+    """Issue `number` of the project, which has one branch for each."""
     config = write_config(folder, project, opencode)
     async with (
-        bot(config),
+        bot(config) as process,
         await ConsoleClient.connect(folder / "state" / SOCKET, hello(interactive=False)) as client,
     ):
-        yield await Kugetsu.started(client, REF)
+        yield await Kugetsu.started(client, f"{PROJECT}#{number}"), process.pid
+
+
+async def _memory(way: Way, leader: int, opencode: int) -> tuple[str, str, str, str]:
+    """The cells of a row."""
+    asking = asyncio.create_task(way.ask("stream memory"))
+    seen = []
+    while not asking.done():
+        seen.append(_resident(leader, opencode))
+        await asyncio.sleep(0.2)
+    await asking
+    await asyncio.sleep(REST)
+    rest = _resident(leader, opencode)
+    most = (max(own for own, _ in seen), max(theirs for _, theirs in seen))
+    return tuple(f"{size / 1e6:.0f}" for size in (*most, *rest))  # type: ignore[return-value]
+
+
+def _resident(leader: int, opencode: int) -> tuple[int, int]:
+    everyone = processes()
+    own = sum(process.rss for process in everyone if process.pid == leader)
+    return own, sum(process.rss for process in family(opencode, everyone) if process.pid != leader)
 
 
 async def _snapshots(directory: Path) -> Summary:

@@ -75,7 +75,7 @@ async def synthetic() -> AsyncIterator[str]:
         yield url
 
 
-def write_config(folder: Path, project: Path, opencode: Mapping[str, str]) -> Path:
+def write_config(folder: Path, project: Path, opencode: Mapping[str, Any]) -> Path:
     """A configuration with its state beside it, for `bot`."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yaml"

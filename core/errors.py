@@ -77,6 +77,12 @@ class WorkspaceError(KugetsuError):
     code = "workspace"
 
 
+class FolderGone(WorkspaceError):
+    """The worktree's folder is not there any more."""
+
+    code = "folder_gone"
+
+
 class StoreError(KugetsuError):
     """The state directory cannot be read or written."""
 

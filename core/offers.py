@@ -32,7 +32,10 @@ class Offers:
             return (again, await self.make("Leave it", f"/retry --leave {what}"))
         buttons = []
         if run.state is not RunState.DONE:
-            buttons.append(await self.make("Retry", f"/retry {what}"))
+            # Of a start that had no effect there is no record to retry.
+            begins = not session.agent_id and not session.key.name
+            line = f"/start {session.key} -- {run.prompt}" if begins else f"/retry {what}"
+            buttons.append(await self.make("Retry", line))
         if rules.allowing(run.refused):
             buttons.append(await self.make(view.retry_with(run.refused), f"/retry --allow {what}"))
         return tuple(buttons)

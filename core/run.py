@@ -11,7 +11,7 @@ from functools import partial
 from core import rules, view
 from core.asks import Asks, refusal
 from core.audience import Audience, Show
-from core.errors import AgentError, AgentSessionGone, KugetsuError, NotFound, StoreError, WorkspaceError
+from core.errors import AgentError, AgentSessionGone, FolderGone, KugetsuError, NotFound, StoreError, WorkspaceError
 from core.events import AgentEvent, Asked, Outcome, Refused, Said, Settled, Started
 from core.journal import Journal
 from core.live import Complain
@@ -191,7 +191,7 @@ class Runs:
             )
             await self._tell_what_cannot_be_asked(key)
             if not live.run.snapshot_before:
-                live.run = replace(live.run, snapshot_before=await self._snapshot(live, "before"))
+                live.run = replace(live.run, snapshot_before=await self._before(live, session, project))
             known = Known.ABSENT
             if live.run.state is not RunState.QUEUED:
                 known = await self._recovered(live, session, project)
@@ -418,13 +418,28 @@ class Runs:
             else:
                 return
 
+    async def _before(self, live: Live, session: Session, project: Project) -> str:
+        """The snapshot before the run, in the worktree made again if somebody deleted it. Raises WorkspaceError."""
+        try:
+            return await self._snapshot(live, "before")
+        except FolderGone:
+            if not session.branch:
+                raise
+            await self._sessions.reopen(session, project, partial(self._audience.tell, session.key))
+            return await self._snapshot(live, "before")
+
     async def _snapshot(self, live: Live, moment: str) -> str:
-        """The worktree as it is; "" when git cannot take it, which costs undo but not the run."""
+        """The worktree as it is; "" when git cannot take it, which costs undo but not the run.
+
+        Raises FolderGone before a run.
+        """
         session = live.session
         assert session is not None
         try:
             return await self._workspace.snapshot(session.directory, f"{session.slug}/{live.run.number}/{moment}")
         except WorkspaceError as error:
+            if isinstance(error, FolderGone) and moment == "before":
+                raise
             await self._audience.tell(session.key, view.no_snapshot(error))
             return ""
 

@@ -109,6 +109,12 @@ class Sessions:
             finally:
                 self._under_way.discard(key.key)
 
+    async def reopen(self, session: Session, project: Project, tell: Tell) -> Session:
+        """The worktree again that somebody deleted by hand, from its branch. Raises WorkspaceError."""
+        async with self._preparing[session.key.key]:
+            await tell(view.reopened(session))
+            return await self._wake(session, project, tell)
+
     async def _through(self, operation: Operation, session: Session, project: Project, tell: Tell) -> Session:
         if project.worktrees:
             operation = await self._checkout(operation, session, project, tell)

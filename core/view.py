@@ -185,6 +185,11 @@ def attached(session: Session) -> Document:
     return Document(f"This place shows {session.key} now: {session.title or 'no title yet'} ({session.state}).")
 
 
+def reopened(session: Session) -> Document:
+    """Its worktree was deleted by hand."""
+    return Document(f"The worktree `{session.directory}` was gone; it is made again from branch `{session.branch}`.")
+
+
 def detached() -> Document:
     """The answer to `unwatch`."""
     return Document("This place shows no session any more.")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from core.errors import WorkspaceError
+from core.errors import FolderGone, WorkspaceError
 
 TIMEOUT = 120.0  # seconds; long enough for the checkout of a very large repository with its hooks
 GRACE = 5.0  # seconds git gets to remove its lock files when it is stopped
@@ -133,7 +133,7 @@ class Git:
 
     def _not_started(self, directory: Path, error: OSError | ValueError) -> WorkspaceError:
         if not directory.exists():
-            return WorkspaceError(f"{directory} does not exist.")
+            return FolderGone(f"{directory} does not exist.")
         if not directory.is_dir():
             return WorkspaceError(f"{directory} is no directory.")
         if isinstance(error, FileNotFoundError):

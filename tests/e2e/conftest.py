@@ -1,3 +1,5 @@
+"""A machine for each test: with the usual transport and opencode, and for tests marked so on the other ones as well."""
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
@@ -5,8 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import Machine, make_machine
+from tests.e2e.harness import OTHERS, USUAL, Machine, make_machine
 from tests.simulators.model import ScriptedModel
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    names = ", ".join(map(str, OTHERS))
+    config.addinivalue_line(
+        "markers", f"also(kind, …, instead=False): besides (or instead of) the usual on these, or all: {names}"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "machine" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("also")
+        kinds = [kind for kind in OTHERS if mark and (not mark.args or str(kind) in mark.args)]
+        if not (mark and mark.kwargs.get("instead")):
+            kinds = [USUAL, *kinds]
+        metafunc.parametrize("machine", kinds, indirect=True, ids=str)
 
 
 @pytest.fixture
@@ -18,5 +36,5 @@ async def model() -> AsyncIterator[ScriptedModel]:
 
 
 @pytest.fixture
-async def machine(tmp_path: Path, model: ScriptedModel) -> Machine:
-    return await make_machine(tmp_path / "m", model)
+async def machine(request: pytest.FixtureRequest, tmp_path: Path, model: ScriptedModel) -> Machine:
+    return await make_machine(tmp_path / "m", model, request.param)

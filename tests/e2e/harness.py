@@ -15,7 +15,9 @@ from typing import Any
 import yaml
 
 from tests.simulators.model import ScriptedModel
-from tests.simulators.opencode_home import OpencodeHome, git_project, opencode_binary, opencode_home
+from tests.simulators.opencode_home import OpencodeHome, git_project, oldest_opencode, opencode_binary, opencode_home
+
+VERSIONS = {"newest": opencode_binary, "oldest": oldest_opencode}
 
 PATIENCE = 60.0  # seconds for one command, opencode's cold start on a busy machine included
 PROJECT = "github.com/shoko/kugetsu"
@@ -48,6 +50,26 @@ class Result:
         return last
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a machine drives which opencode."""
+
+    transport: str = "server"
+    version: str = "newest"
+
+    def __str__(self) -> str:
+        return f"{self.transport}-{self.version}"
+
+    @property
+    def asks(self) -> bool:
+        """Whether people can be asked while a run goes on, and see text as it is written."""
+        return self.transport == "server"
+
+
+USUAL = Kind()
+OTHERS = (Kind("server", "oldest"), Kind("cli", "newest"), Kind("cli", "oldest"))
+
+
 @dataclass(slots=True)
 class Machine:
     """A home folder with a configuration, a project and a model."""
@@ -56,6 +78,7 @@ class Machine:
     model: ScriptedModel
     home: OpencodeHome
     project: Path
+    kind: Kind
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -150,13 +173,19 @@ async def finish(process: asyncio.subprocess.Process, stdin: str = "") -> Result
     return Result(process.returncode, out.decode(), err.decode())
 
 
-async def make_machine(root: Path, model: ScriptedModel) -> Machine:
+async def make_machine(root: Path, model: ScriptedModel, kind: Kind = USUAL) -> Machine:
     """A machine whose one project is known under `PROJECT`."""
     root.mkdir(parents=True, exist_ok=True)
-    machine = Machine(root, model, opencode_home(root / "home", model.url), git_project(root / "project"))
+    machine = Machine(
+        root,
+        model,
+        opencode_home(root / "home", model.url, catalogue=kind == USUAL),
+        git_project(root / "project"),
+        kind,
+    )
     machine.write(
         state_dir=str(machine.state),
-        opencode={"command": str(opencode_binary())},
+        opencode={"command": str(VERSIONS[kind.version]()), "transport": kind.transport},
         projects={PROJECT: {"path": str(machine.project), "base_branch": "main"}},
     )
     return machine

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from adapters.opencode.server import OpencodeServer
 from core.model import SessionId
-from tests.e2e.harness import PROJECT, REF, Machine
+from tests.e2e.harness import PROJECT, REF, VERSIONS, Machine
 from tests.simulators.agent_lab import Lab, server_settings
 from tests.simulators.clock import WallClock
 from tests.simulators.opencode_home import git_project, git_worktree
@@ -24,7 +26,7 @@ def edit(file: Path, **changes: Any) -> None:
 
 async def sessions_by_hand(machine: Machine, *directories: Path) -> list[SessionId]:
     """As somebody made them in opencode's own interfaces; the first one has been talked to."""
-    agent = OpencodeServer(server_settings(machine.root, machine.home), WallClock())
+    agent = OpencodeServer(server_settings(machine.root, machine.home, VERSIONS[machine.kind.version]()), WallClock())
     try:
         lab = Lab(agent, machine.model, machine.project, machine.root, machine.home)
         made = [(await lab.session(directory)).id for directory in directories]
@@ -34,6 +36,7 @@ async def sessions_by_hand(machine: Machine, *directories: Path) -> list[Session
         await agent.close()
 
 
+@pytest.mark.also("server-oldest")
 async def test_the_researchs_sessions_go_on_and_hand_edits_are_heard(machine: Machine) -> None:
     tree = git_worktree(machine.project, machine.root / "old-tree", "issue-14").resolve()
     elsewhere = git_project(machine.root / "elsewhere")

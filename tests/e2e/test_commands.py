@@ -9,15 +9,19 @@ import pytest
 from tests.e2e.harness import PROJECT, REF, Machine, git
 
 
+@pytest.mark.also
 async def test_start_works_in_its_own_worktree_and_streams_what_happens(machine: Machine) -> None:
     machine.model.on("login form").call("bash", {"command": "pwd > where.txt", "description": "Where am I"}).then_say(
-        "All ", "done."
+        "All ", "done.", delay=0.3
     )
     result = await machine.ok("start", REF, "implement the login form", "--json")
 
     kinds = [event["type"] for event in result.events]
-    assert kinds[0] == "started"
+    assert next(kind for kind in kinds if kind != "notice") == "started"
     assert {"text", "tool"} <= set(kinds)
+    if machine.kind.asks:
+        streamed = [event["text"] for event in result.events if event["type"] == "text"]
+        assert streamed[-2:] == ["All ", "done."]
     finished = result.finished
     assert finished["ok"] is True
     assert finished["text"].endswith("All done.")
@@ -82,6 +86,7 @@ async def test_list_and_files_name_every_session(machine: Machine) -> None:
     assert (machine.state.stat().st_mode & 0o777) == 0o700
 
 
+@pytest.mark.also
 async def test_a_fork_takes_uncommitted_work_along_and_leaves_the_parent_alone(machine: Machine) -> None:
     machine.model.on("write").call("bash", {"command": "echo v1 > work.txt", "description": "w"}).then_say("ok")
     machine.model.on("change").call("bash", {"command": "echo v2 > work.txt", "description": "w"}).then_say("ok")
@@ -113,14 +118,26 @@ async def test_base_session_is_prepared_once_and_shared(machine: Machine) -> Non
     assert "Read the README." in json.dumps(machine.model.asked("other")[-1].messages)
 
 
-async def test_what_nobody_can_be_asked_is_rejected_and_listed(machine: Machine) -> None:
+@pytest.mark.also
+async def test_what_nobody_could_be_asked_about_is_listed_and_can_be_allowed_afterwards(machine: Machine) -> None:
     outside = machine.root / "elsewhere"
     outside.mkdir()
-    machine.model.on("peek").call("read", {"filePath": str(outside / "x.txt")}).then_say("could not")
+    (outside / "x.txt").write_text("found it")
+    machine.model.on("peek").call("read", {"filePath": str(outside / "x.txt")}).then_say("that was it")
     result = await machine.run("start", REF, "peek outside", "--json")
     assert any("external_directory" in line for line in result.finished["refused"]), result.finished
+    assert [button["label"] for button in result.finished["buttons"]][-1].startswith("Retry with external_directory ")
+    told = [event for event in result.events if event["type"] == "notice" and "Nobody can be asked" in event["text"]]
+    assert len(told) == (0 if machine.kind.asks else 1)
+    assert not any("found it" in text for text in machine.model.asked("peek")[-1].tool_results)
+
+    allowed = await machine.ok("retry", "--allow", REF, "--json")
+    assert allowed.finished["refused"] == []
+    assert allowed.finished["buttons"] == []
+    assert any("found it" in text for text in machine.model.asked("peek")[-1].tool_results)
 
 
+@pytest.mark.also("cli-newest", "cli-oldest")
 async def test_project_rules_answer_permissions(machine: Machine) -> None:
     outside = machine.root / "elsewhere"
     outside.mkdir()

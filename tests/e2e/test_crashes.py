@@ -35,6 +35,16 @@ def opencode_sessions(machine: Machine) -> int:
 
 @pytest.mark.parametrize("point", START_POINTS)
 async def test_killed_while_starting(machine: Machine, point: str) -> None:
+    await start_killed_at(machine, point)
+
+
+@pytest.mark.also(instead=True)
+@pytest.mark.parametrize("point", ["fork made", "prompt recorded"])
+async def test_killed_while_starting_on_other_transports_and_versions(machine: Machine, point: str) -> None:
+    await start_killed_at(machine, point)
+
+
+async def start_killed_at(machine: Machine, point: str) -> None:
     machine.model.on("go").say("done")
     killed = await machine.run("start", REF, "go", module="tests.e2e.killed", env={"KUGETSU_TEST_KILL": point})
     assert killed.code == -signal.SIGKILL

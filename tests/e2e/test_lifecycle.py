@@ -7,6 +7,8 @@ import shutil
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.harness import PROJECT, REF, Machine, git, make_machine, until
 from tests.simulators.model import ScriptedModel
 
@@ -104,13 +106,14 @@ async def test_the_maximum_offers_the_oldest_clean_one(machine: Machine) -> None
     await machine.ok("start", f"{PROJECT}#15", "go")
 
 
+@pytest.mark.also
 async def test_a_session_moves_between_machines(machine: Machine, model: ScriptedModel, tmp_path: Path) -> None:
     await working(machine)
     exported = (await machine.ok("export", REF, "--json")).json
     archive = Path(exported["file"])
     assert archive.stat().st_mode & 0o777 == 0o600
 
-    other = await make_machine(tmp_path / "other", model)
+    other = await make_machine(tmp_path / "other", model, machine.kind)
     shutil.rmtree(other.project)
     git(tmp_path, "clone", "-q", str(machine.project), str(other.project))
     imported = (await other.ok("import", str(archive), "--json")).json
@@ -150,6 +153,24 @@ async def test_the_agent_sends_files_of_its_worktree_only(machine: Machine) -> N
     output = "\n".join(machine.model.asked("report")[-1].tool_results)
     assert "report.txt (7 bytes) is in the thread" in output
     assert "outside the worktree" in output
+
+
+@pytest.mark.also("cli-newest")
+async def test_the_agents_shell_sends_files_and_does_nothing_else(machine: Machine) -> None:
+    commands = f"kugetsu destroy --force '{REF}'; kugetsu list; env -u KUGETSU_AGENT kugetsu send README.md"
+    machine.model.on("wild").call("bash", {"command": commands, "description": "w"}).then_say("sent")
+    result = await machine.ok("start", REF, "wild work", "--json")
+    assert [event["name"] for event in result.events if event["type"] == "file"] == ["README.md"]
+    output = "\n".join(machine.model.asked("wild")[-1].tool_results)
+    assert output.count("sends files, and does nothing else") == 2
+    (mark,) = (machine.project / ".git" / "worktrees").glob("*/kugetsu.json")
+    assert mark.stat().st_mode & 0o777 == 0o600
+    mark.write_text(json.dumps(json.loads(mark.read_text()) | {"token": "0" * 64}))
+    refused = await machine.run("send", "README.md", cwd=machine.worktree, config=False)
+    assert refused.code == 1
+    assert "not the token" in refused.err
+    await machine.ok("continue", REF, "on")  # renews it
+    await machine.ok("send", "README.md", cwd=machine.worktree, config=False)
 
 
 async def test_new_needs_no_issue(machine: Machine) -> None:

@@ -18,6 +18,7 @@ class FakeWorkspace:
         self._count = itertools.count(1)
         self.worktrees: dict[Path, str] = {}
         self.added: list[Path] = []  # every time one was really made
+        self.opened: list[Path] = []
         self.snapshots: dict[str, tuple[Path, str]] = {}
         self.restored: list[tuple[Path, str]] = []
         self.set_ups = 0
@@ -39,6 +40,11 @@ class FakeWorkspace:
             raise WorkspaceError(f"{directory} or {branch} exists already")
         self.worktrees[directory] = branch
         self.added.append(directory)
+
+    async def open_worktree(self, project: Project, directory: Path, branch: str) -> None:
+        self._pass("open_worktree")
+        self.worktrees[directory] = branch
+        self.opened.append(directory)
 
     async def remove_worktree(self, project: Project, directory: Path, branch: str) -> None:
         self._pass("remove_worktree")

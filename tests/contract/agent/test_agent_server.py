@@ -453,6 +453,33 @@ async def test_the_configured_binary_wins_if_it_is_supported(tmp_path):
         await find_binary("no-such-opencode", [], env)
 
 
+@pytest.mark.parametrize(
+    ("said", "driven"),
+    [
+        ("1.2.27", False),
+        ("1.3.0", True),
+        ("1.3.0-beta.1", True),  # by its number; a probe of what it serves follows
+        ("opencode 1.9.99 (linux)", True),
+        ("1.18.33", True),
+        ("2.0.0", False),
+        ("2.0.0-rc.1", False),
+        ("0.15.31", False),
+        ("local", False),
+        ("", False),
+    ],
+)
+async def test_versions_that_are_driven(tmp_path, said, driven):
+    binary = fake_opencode(tmp_path / "opencode", f"echo '{said}'")
+    if driven:
+        assert (await find_binary(str(binary), [], dict(os.environ))).path == binary
+        return
+    with pytest.raises(AgentUnsupported) as refused:
+        await find_binary(str(binary), [], dict(os.environ))
+    assert "1.3.0 up to 2 is" in str(refused.value)
+    assert str(binary) in str(refused.value)
+    assert "npm install -g opencode-ai@1.18.33" in refused.value.hint
+
+
 @NEWEST
 async def test_a_binary_that_does_not_start_is_told_with_its_own_words(place, tmp_path):
     broken = fake_opencode(tmp_path / "opencode", 'case "$1" in --version) echo 1.18.33;; *) echo no disk left; esac')

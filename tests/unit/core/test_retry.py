@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.errors import AgentInDoubt, StoreError
+from core.errors import AgentInDoubt, StoreError, WorkspaceError
 from core.events import Finished, Outcome, Refused, Said, Started
 from core.model import (
     Button,
@@ -81,6 +81,24 @@ async def test_a_button_is_about_its_own_run_and_tries_it_once(world: World) -> 
     assert not again.ok
     assert "run 3" in again.document.markdown
     assert world.agent.prompts == ["do it", "other", "do it"]
+
+
+@pytest.mark.parametrize("method", ["add_worktree", "set_up"])
+async def test_a_start_that_failed_is_tried_again_whether_or_not_it_had_an_effect(
+    outside: Outside, method: str
+) -> None:
+    outside.project = replace(outside.project, setup="make")
+    outside.workspace.raising[method] = WorkspaceError("disk on fire")
+    world = await World(outside).open()
+    await world.say(f"/start {REF} --do-it\nnow")
+    await world.quiet()
+    (button,) = last(world).buttons
+    assert (await world.store.session(key()) is None) is (method == "add_worktree")
+    assert (await world.press_button(button.id)).ok
+    await world.quiet()
+    assert world.agent.prompts == ["--do-it\nnow"]
+    assert not (await world.press_button(button.id)).ok
+    await world.close()
 
 
 async def test_a_session_that_opencode_lost_is_not_tried_again(world: World) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from core.errors import AgentError, AgentSessionGone, AgentUnavailable, WorkspaceError
+from core.errors import AgentError, AgentSessionGone, AgentUnavailable, FolderGone, WorkspaceError
 from core.events import Finished, Metered, Outcome, Said, Started
 from core.model import MessageId, Place, RunState, SessionId, SessionState, Tokens
 from core.run import Choices
@@ -711,4 +711,43 @@ async def test_projects_of_another_instance(outside: Outside) -> None:
     assert (await world.say("/fork shoko/kugetsu#14 go")).ok
     await world.quiet()
     assert outside.agent.prompts == ["do it", "go"]
+    await world.close()
+
+
+# ── a worktree deleted by hand ─────────────────────────────────────────────────────────────────
+
+
+async def test_a_worktree_deleted_by_hand_is_made_again_and_said(world: World) -> None:
+    await world.say(f"/start {REF} one")
+    await world.quiet()
+    world.outside.workspace.raising["snapshot"] = FolderGone("it does not exist")
+    await world.say(f"/continue {REF} two")
+    await world.quiet()
+    assert world.outside.workspace.opened == [(await world.session()).directory]
+    assert "was gone; it is made again" in world.chat.sentences()
+    assert world.agent.prompts == ["one", "two"]
+
+
+async def test_one_that_cannot_be_made_again_is_said_and_nothing_is_sent(world: World) -> None:
+    await world.say(f"/start {REF} one")
+    await world.quiet()
+    workspace = world.outside.workspace
+    workspace.raising |= {"snapshot": FolderGone("gone"), "open_worktree": WorkspaceError("checked out in /mine")}
+    await world.say(f"/continue {REF} two")
+    await world.quiet()
+    assert world.agent.prompts == ["one"]
+    assert "/mine" in world.chat.of("answer")[-1].run.error
+    assert (await world.say(f"/retry {REF}")).ok
+    await world.quiet()
+    assert world.agent.prompts == ["one", "two"]
+
+
+async def test_a_checkout_that_is_gone_is_not_made_again(outside: Outside) -> None:
+    outside.project = replace(outside.project, worktrees=False)
+    outside.workspace.raising["snapshot"] = FolderGone("it does not exist")
+    world = await World(outside).open()
+    await world.say(f"/start {REF} one")
+    await world.quiet()
+    assert world.agent.prompts == []
+    assert world.outside.workspace.opened == []
     await world.close()
