@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -16,12 +15,14 @@ from adapters.opencode.data import check_data, would_migrate
 from adapters.opencode.program import environment
 from adapters.opencode.server import OpencodeServer
 from adapters.opencode.settings import OpencodeServerSettings, Trace
+from bot.kept_secret import kept_secret
 from bot.logs import Redactor
 from bot.settings import Settings
 from core.errors import AgentUnsupported, StoreError, WouldMigrate
 from core.ports import AgentPort, Clock
 
 STATE_FILE = "opencode-server.json"
+KEY_FILE = "opencode.key"
 
 AGENT_SHELL = "KUGETSU_AGENT"  # set where the agent's commands run: `kugetsu` there sends files, and does nothing else
 
@@ -30,16 +31,18 @@ BESIDE = Path(sys.prefix) / "bin" / "opencode"
 
 
 def opencode_settings(
-    settings: Settings, only_env: Mapping[str, str] | None, redactor: Redactor
+    settings: Settings, only_env: Mapping[str, str] | None, redactor: Redactor, *, bot: bool = False
 ) -> OpencodeServerSettings:
-    """`only_env`, for the demo, is all that opencode sees of the environment; else it sees the user's, without what
-    the configuration names as secrets of the bot's own.
+    """`bot`: it goes on with a server that an earlier one left. `only_env`, for the demo, is all that opencode sees of
+    the environment; else it sees the user's, without what the configuration names as secrets of the bot's own.
     """
     chosen = settings.opencode
     password = chosen.password.get_secret_value()
+    tools = _tools(settings.state_dir)
     if not password and not chosen.url:
-        # Made here and not by the adapter, so that logs know what to hide.
-        password = secrets.token_urlsafe(24)
+        # Made here and not by the adapter, so that logs know what to hide; kept, so that the next bot can go on with
+        # the server of one that was killed.
+        password = kept_secret(settings.state_dir / KEY_FILE).hex()
         redactor.add(password)
     environ = settings.agent_env() | dict(only_env or {})
     hidden = set(settings.secret_env_names()) if only_env is None else set(os.environ) - set(only_env)
@@ -53,11 +56,12 @@ def opencode_settings(
         env=environ
         | {
             AGENT_SHELL: "1",
-            "PATH": f"{_tools(settings.state_dir)}{os.pathsep}{environ.get('PATH', os.environ['PATH'])}",
+            "PATH": f"{tools}{os.pathsep}{environ.get('PATH', os.environ['PATH'])}",
         },
         hidden_env=frozenset(hidden),
         max_rss_mb=chosen.max_rss_mb,
         allow_migration=chosen.allow_migration,
+        take_over=bot,
     )
 
 

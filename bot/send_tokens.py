@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from bot.kept_secret import kept_secret
 from bot.worktree_mark import renew_mark, write_mark
-from core.errors import KugetsuError, StoreError
+from core.errors import KugetsuError
 from core.live import Complain
 from core.model import Session, SessionKey
 
 FILE = "send.key"
-_BYTES = 32
 
 
 class SendTokens:
@@ -33,35 +31,13 @@ class SendTokens:
     def of(self, key: SessionKey) -> str:
         """The token of that session. Raises StoreError."""
         if not self._secret:
-            self._secret = self._read() or self._make()
+            self._secret = kept_secret(self._file)
         return hmac.new(self._secret, key.key.encode(), hashlib.sha256).hexdigest()
 
     async def fits(self, token: str, directory: Path | None) -> bool:
         """Whether it is that of the session in whose worktree `directory` is. Raises StoreError."""
         session = await self._session_at(directory)
         return session is not None and hmac.compare_digest(token.encode(), self.of(session.key).encode())
-
-    def _read(self) -> bytes:
-        """Nothing where there is none yet, or it was cut off in the making."""
-        try:
-            found = self._file.read_bytes()
-        except FileNotFoundError:
-            return b""
-        except OSError as error:
-            raise self._unusable(error) from error
-        return found if len(found) == _BYTES else b""
-
-    def _make(self) -> bytes:
-        secret = secrets.token_bytes(_BYTES)
-        try:
-            with os.fdopen(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(secret)
-        except OSError as error:
-            raise self._unusable(error) from error
-        return secret
-
-    def _unusable(self, error: OSError) -> StoreError:
-        return StoreError(f"{self._file} cannot be used: {error.strerror}", f"Check {self._file.parent}.")
 
 
 class Marks:

@@ -121,7 +121,7 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
     store = SqlStore(state_dir, clock, lambda: mirror.changed())  # noqa: PLW0108  each needs the other
     mirror = Mirror(state_dir, store, clock, log.warning)
     logs = SessionLogs(state_dir / "logs", redactor, everything=settings.debug)
-    opencode = opencode_settings(settings, surroundings.agent_env, redactor)
+    opencode = opencode_settings(settings, surroundings.agent_env, redactor, bot=bot)
     agent = opencode_agent(settings.opencode.transport, opencode, clock, log.warning, logs.trace)
     public_env = {name: value for name, value in os.environ.items() if name not in opencode.hidden_env}
     workspace = surroundings.workspace or GitWorkspace(public_env, log.warning)

@@ -112,6 +112,7 @@ def server_settings(settings: OpencodeServerSettings, idle: float = 0.0) -> Serv
         password=settings.password,
         max_rss_mb=settings.max_rss_mb,
         allow_migration=settings.allow_migration,
+        take_over=settings.take_over,
         idle=idle,
         state_file=settings.state_file,
         pace=settings.pace,

@@ -53,12 +53,13 @@ class Texts:
         text = known or self._parts.setdefault(part.id, _Text(part.type == "reasoning"))
         have = text.joined()
         final = part.time is not None and part.time.end is not None
+        ends = final and not text.ended
         text.ended = text.ended or final
         if part.text == have or (not final and have.startswith(part.text)):
-            return []
+            return [Said(part.id, "", reasoning=text.reasoning, final=True)] if ends and have else []
         text.pieces = [part.text]
         text.blank = not part.text.strip()
-        return [Said(part.id, part.text, whole=stored or known is not None, reasoning=text.reasoning)]
+        return [Said(part.id, part.text, whole=stored or known is not None, reasoning=text.reasoning, final=final)]
 
     def withdrawn(self, part: str) -> list[Said]:
         """The part turned out to be no answer. Only where nothing said so before its text came."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -19,6 +20,7 @@ class _Note(msgspec.Struct):
     group: int
     port: int | str
     members: list[_Member]
+    made_from: str = ""
 
 
 SERVER = "serve --hostname 127.0.0.1 --port {}"
@@ -32,10 +34,13 @@ class Record:
         self._path = path
         self._words = words
 
-    def write(self, group: int, port: int | str) -> None:
-        """Note every process of the group: an npm launcher may die and leave the server it started."""
+    def write(self, group: int, port: int | str, made_from: str = "") -> None:
+        """Note every process of the group: an npm launcher may die and leave the server it started.
+
+        `made_from` names what it was started with: only one that would be started the same can be taken over.
+        """
         members = [_Member(process.pid, process.started) for process in processes() if process.group == group]
-        content = msgspec.json.encode(_Note(group, port, members))
+        content = msgspec.json.encode(_Note(group, port, members, made_from))
         temporary = self._path.with_suffix(".tmp")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -50,9 +55,18 @@ class Record:
 
     async def end_left_over(self) -> None:
         """End what an earlier bot noted, if pid, start time and command still are what they were."""
-        note = self._read()
-        if note is not None and any(self._is_left_over(process, note) for process in processes()):
+        note = await asyncio.to_thread(self._left_over)
+        if note is not None:
             await end_family(note.group)
+
+    async def left_over(self, made_from: str) -> tuple[int, int | str] | None:
+        """The group and port of what an earlier bot noted and that still runs, if it was made from the same."""
+        note = await asyncio.to_thread(self._left_over)
+        return (note.group, note.port) if note is not None and note.made_from == made_from else None
+
+    def _left_over(self) -> _Note | None:
+        note = self._read()
+        return note if note and any(self._is_left_over(process, note) for process in processes()) else None
 
     def _read(self) -> _Note | None:
         try:

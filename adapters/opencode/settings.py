@@ -27,5 +27,6 @@ class OpencodeServerSettings:
     hidden_env: frozenset[str] = frozenset()  # names of secrets in our own environment
     max_rss_mb: int = 2000
     allow_migration: bool = False  # opencode may bring the data of an earlier version up to date, for good
+    take_over: bool = False  # go on with a server that an earlier process was killed over, and what runs there
     grace: float = GRACE
     pace: Pace = field(default_factory=Pace)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import re
 import secrets
 import socket
@@ -18,9 +19,10 @@ import msgspec
 from adapters.opencode.binary import HINT, Binary, check_version, find_binary
 from adapters.opencode.data import check_data
 from adapters.opencode.http import PASSWORD_VARIABLE, Http
-from adapters.opencode.processes import end_family, family, processes
+from adapters.opencode.processes import family, processes
 from adapters.opencode.program import Program, environment
 from adapters.opencode.record import Record
+from adapters.opencode.served import Child, LeftOver, Served
 from adapters.opencode.shell import without_password
 from core.errors import AgentDenied, AgentError, AgentUnavailable
 from core.ports import Clock
@@ -62,6 +64,7 @@ class ServerSettings:
     password: str  # generated when empty
     max_rss_mb: int
     allow_migration: bool  # of the data of an earlier version
+    take_over: bool  # go on with a server that a killed process left, if it would be started the same now
     idle: float  # seconds without a call after which it is ended until it is needed again; 0: never
     state_file: Path
     pace: Pace
@@ -96,7 +99,7 @@ class Supervisor:
         self._record = Record(settings.state_file)
         self._starting: asyncio.Task[Endpoint] | None = None
         self._endpoint: Endpoint | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._served: Served | None = None
         self._http: Http | None = None
         self._guard: asyncio.Task[None] | None = None
         self._binary: Binary | None = None
@@ -151,12 +154,14 @@ class Supervisor:
         if self._crashes:
             await self._clock.sleep(min(self._settings.pace.first_pause * 2 ** (self._crashes - 1), MAX_PAUSE))
         env = self._environment()
-        await self._record.end_left_over()
         if self._binary is None or not self._binary.path.is_file():
             self._binary = None
             found = await find_binary(self._settings.command, self._settings.candidates, env)
             await check_data(found, env, allow_migration=self._settings.allow_migration)
             self._binary = found
+        if endpoint := await self._taken_over(self._binary):
+            return self._now(endpoint)
+        await self._record.end_left_over()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 endpoint = await self._launch(self._binary, env)
@@ -171,10 +176,36 @@ class Supervisor:
                 await self._end()
                 raise
             else:
-                self._endpoint = endpoint
-                self._guard = asyncio.create_task(self._watch(endpoint), name="opencode watch")
-                return endpoint
+                return self._now(endpoint)
         raise AssertionError("unreachable")
+
+    def _now(self, endpoint: Endpoint) -> Endpoint:
+        self._endpoint = endpoint
+        self._guard = asyncio.create_task(self._watch(endpoint), name="opencode watch")
+        return endpoint
+
+    async def _taken_over(self, binary: Binary) -> Endpoint | None:
+        """The server of a process that was killed, with what it is at."""
+        left = await self._record.left_over(self._made_from(binary)) if self._settings.take_over else None
+        if left is None:
+            return None
+        leader, port = left
+        http = Http(f"http://127.0.0.1:{port}", self._password, self._suspected.set)
+        try:
+            health = await probe(http)
+        except AgentError:
+            await http.close()
+            return None
+        self._http, self._served = http, LeftOver(leader)
+        self._generation += 1
+        self._notice("the opencode that an earlier kugetsu started still runs, and is gone on with")
+        return Endpoint(http, health.version, self._generation)
+
+    def _made_from(self, binary: Binary) -> str:
+        """Names binary and configuration; the rest of the environment differs with every start."""
+        settings = self._settings
+        parts = [str(binary.path), binary.version, sorted(settings.env.items()), sorted(settings.hidden)]
+        return hashlib.sha256(msgspec.json.encode([*parts, self._password])).hexdigest()
 
     async def _launch(self, binary: Binary, env: Mapping[str, str]) -> Endpoint:
         port = _free_port()
@@ -193,10 +224,11 @@ class Supervisor:
             )
         except OSError as error:
             raise AgentUnavailable(f"{binary.path} cannot be started: {error}", HINT) from error
-        self._process = process
-        self._record.write(process.pid, port)
+        self._served = Child(process, self._last_words)
+        made_from = self._made_from(binary)
+        self._record.write(process.pid, port, made_from)
         url = await self._announced(process)
-        self._record.write(process.pid, port)  # again: an npm launcher has brought up the real server by now
+        self._record.write(process.pid, port, made_from)  # again: an npm launcher has brought up the real server by now
         self._generation += 1
         self._http = http = Http(url, self._password, self._suspected.set)
         try:
@@ -235,12 +267,12 @@ class Supervisor:
 
     async def _watch(self, endpoint: Endpoint) -> None:
         """Until the server is gone, by itself or by our hand."""
-        assert self._process is not None
+        assert self._served is not None
         began = self._clock.now()
         async with asyncio.TaskGroup() as group:
-            drain = group.create_task(self._drain(self._process))
+            drain = group.create_task(self._served.ended())
             health = group.create_task(self._health(endpoint))
-            weight = group.create_task(self._weigh(self._process.pid, endpoint.http))
+            weight = group.create_task(self._weigh(self._served.leader, endpoint.http))
             rest = group.create_task(self._rest(endpoint.http))
             tasks = (rest, weight, health, drain)
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -256,14 +288,6 @@ class Supervisor:
             self._notice(reason)
         await asyncio.shield(self._end())
         self._down()
-
-    async def _drain(self, process: asyncio.subprocess.Process) -> str:
-        """A full pipe would stop the server, so read all it says; its end is the server's."""
-        assert process.stdout is not None
-        while chunk := await process.stdout.read(65536):
-            self._last_words.extend(chunk.decode(errors="replace").splitlines()[-20:])
-        code = await process.wait()
-        return f"opencode ended by itself (code {code}); it is started again when needed"
 
     async def _health(self, endpoint: Endpoint) -> str:
         pace = self._settings.pace
@@ -312,16 +336,14 @@ class Supervisor:
 
     async def _end(self) -> None:
         async with self._ending:  # who closes while the server is being ended waits for that
-            process, self._process = self._process, None
+            served, self._served = self._served, None
             http, self._http = self._http, None
             self._endpoint = None
             if http is not None:
                 await http.close()
-            if process is not None:
-                await end_family(process.pid)
-                await process.wait()
-                await _read_out(process)
-                self._record.clear(process.pid)
+            if served is not None:
+                await served.end()
+                self._record.clear(served.leader)
 
 
 async def probe(http: Http, within: float = PROBE_TIMEOUT) -> Health:
@@ -330,14 +352,6 @@ async def probe(http: Http, within: float = PROBE_TIMEOUT) -> Health:
     if not health.healthy:
         raise AgentUnavailable(f"opencode at {http.url} says it is not healthy")
     return health
-
-
-async def _read_out(process: asyncio.subprocess.Process) -> None:
-    """To the end of its output, which closes our side of the pipe; a tool that outlived all may hold the other."""
-    assert process.stdout is not None
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(1):
-            await process.stdout.read()
 
 
 def _free_port() -> int:

@@ -9,7 +9,7 @@ import signal
 import stat
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +23,8 @@ from adapters.opencode.server import OpencodeServer
 from adapters.opencode.supervisor import Pace
 from core.errors import AgentDenied, AgentUnavailable, AgentUnsupported
 from core.events import Finished, Outcome
-from core.model import Decision
-from core.ports import Known
+from core.model import Decision, MessageId, SessionId
+from core.ports import AgentRun, Known
 from tests.contract.agent.conftest import VERSIONS
 from tests.simulators.agent_lab import CONFIG, Lab, server_settings
 from tests.simulators.clock import WallClock
@@ -218,38 +218,105 @@ BOT = """
 import asyncio, sys
 from pathlib import Path
 from adapters.opencode.server import OpencodeServer, OpencodeServerSettings
+from core.events import Asked, Said
+from core.ports import AgentRun
 from tests.simulators.clock import WallClock
 from tests.simulators.opencode_home import OpencodeHome
 
-async def main(state_file, command, home):
-    env = OpencodeHome(Path(home), "").env
-    port = OpencodeServer(OpencodeServerSettings(state_file=Path(state_file), command=command, env=env), WallClock())
+async def main(state_file, command, home, project, prompt):
+    env = OpencodeHome(Path(home), "", catalogue=False).env
+    settings = OpencodeServerSettings(state_file=Path(state_file), command=command, env=env, password="kept")
+    port = OpencodeServer(settings, WallClock())
     await port.capabilities()
-    print("up", flush=True)
-    await asyncio.sleep(60)
+    if not prompt:
+        print("up", flush=True)
+        await asyncio.sleep(60)
+    session = await port.create_session(Path(project), "Going on")
+    run = AgentRun(session.id, Path(project), port.new_message_id(), prompt)
+    async for event in port.run(run):
+        if isinstance(event, (Said, Asked)):
+            print(session.id, run.message_id, flush=True)
 
 asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def test_what_a_killed_bot_left_behind_is_ended(place):
-    (place.root / "left").mkdir()
-    arguments = (str(state_file(place, "left")), str(place.binary), str(place.home.root))
+async def killed_bot(place: Lab, name: str, prompt: str = "") -> list[str]:
+    """A bot with a server of its own, killed when it had said something. Returns the words it said."""
+    (place.root / name).mkdir()
+    arguments = (str(state_file(place, name)), str(place.binary), str(place.home.root), str(place.project), prompt)
     bot = await asyncio.create_subprocess_exec(
         sys.executable, "-c", BOT, *arguments, stdout=asyncio.subprocess.PIPE, cwd=REPOSITORY
     )
     try:
         async with asyncio.timeout(20):
-            assert await bot.stdout.readline() == b"up\n"
+            said = (await bot.stdout.readline()).decode().split()
     finally:
         bot.kill()
         await bot.wait()
+    assert said
+    assert alive(note(place, name)["group"])
+    return said
+
+
+async def test_what_a_killed_bot_left_behind_is_ended(place):
+    await killed_bot(place, "left")
     left = note(place, "left")["group"]
-    assert alive(left)
-    async with server(place, "left") as lab:
+    async with server(place, "left", password="kept") as lab:
         await lab.port.capabilities()
         assert not alive(left)
         assert note(lab, "left")["group"] != left
+
+
+async def test_a_bot_goes_on_with_the_server_of_one_that_was_killed(place, text):
+    rule = place.model.on(text).say("Half.").hang()
+    session, message = await killed_bot(place, "goes-on", text)
+    left = note(place, "goes-on")["group"]
+    async with server(place, "goes-on", password="kept", take_over=True) as lab:
+        run = AgentRun(SessionId(session), lab.project, MessageId(message), text)
+        assert await lab.port.lookup(run) is Known.RUNNING
+        listener = lab.attach(run)
+        rule.release()
+        assert await listener.finished() == DONE
+        assert listener.progress.text == "Half."
+        assert note(lab, "goes-on")["group"] == left
+        assert len(place.model.asked(text)) == 1
+    await gone(left)
+
+
+async def test_a_permission_asked_of_a_killed_bot_can_still_be_given(place, text):
+    rule = place.model.on(text)
+    rule.call("bash", {"command": f"touch ask-{text}", "description": "x"}).then_say("Done.")
+    session, message = await killed_bot(place, "asks-on", text)
+    async with server(place, "asks-on", password="kept", take_over=True) as lab:
+        listener = lab.attach(AgentRun(SessionId(session), lab.project, MessageId(message), text))
+        request = await listener.asked()
+        assert await lab.port.decide(SessionId(session), lab.project, request.id, Decision("once"))
+        assert await listener.finished() == DONE
+        assert (lab.project / f"ask-{text}").exists()
+
+
+async def test_a_left_server_that_would_be_started_otherwise_now_is_ended(place):
+    await killed_bot(place, "otherwise")
+    left = note(place, "otherwise")["group"]
+    env = {**place.home.env, "OTHER": "1"}
+    async with server(place, "otherwise", password="kept", take_over=True, env=env) as lab:
+        await lab.port.capabilities()
+        assert not alive(left)
+
+
+async def test_a_left_server_that_dies_later_is_started_again(place):
+    await killed_bot(place, "dies-later")
+    left = note(place, "dies-later")["group"]
+    async with server(place, "dies-later", password="kept", take_over=True) as lab:
+        await lab.port.capabilities()
+        os.killpg(left, signal.SIGKILL)
+        await gone(left)
+        async with asyncio.timeout(20):
+            while note(lab, "dies-later")["group"] == left:
+                await asyncio.sleep(0.2)
+                with suppress(AgentUnavailable):
+                    await lab.port.capabilities()
 
 
 # ── a server somebody else runs ────────────────────────────────────────────────────────────────
