@@ -19,6 +19,12 @@ from core.messages import Limit, Messenger
 from core.model import Place
 
 RESERVED = 4  # a limit of 20 keeps a 4th of its calls for what is more urgent than progress
+RECEIPTS = 10  # a second in one chat: nobody sends more for long, and no platform has refused as many
+KEPT = 1000  # limits remembered before those nobody calls under any more are looked for
+
+
+class NotNow(Exception):
+    """Raised in the block of a turn by who makes no call after all: it ends the block and goes no further."""
 
 
 class Priority(enum.IntEnum):
@@ -31,7 +37,7 @@ class Priority(enum.IntEnum):
     PROGRESS = 4
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Gauge:
     """One limit and the calls that count against it. Times are the event loop's."""
 
@@ -43,8 +49,7 @@ class _Gauge:
 
     def free_at(self, now: float, priority: Priority) -> float:
         """When a call may begin; infinite while only the end of one under way can tell."""
-        while self.ended and self.ended[0] + self.limit.seconds <= now:
-            self.ended.popleft()
+        self._forget(now)
         at = max(now, self.held_until)
         calls = self.limit.calls
         if priority is Priority.PROGRESS:
@@ -60,9 +65,20 @@ class _Gauge:
         if priority is Priority.PROGRESS:
             self.progress_until = now + self.limit.seconds / (self.limit.calls - self.limit.calls // RESERVED)
 
-    def end(self, now: float) -> None:
+    def end(self, now: float, *, called: bool) -> None:
         self.flying -= 1
-        self.ended.append(now)
+        if called:
+            self.ended.append(now)
+        else:
+            self.progress_until = min(self.progress_until, now)
+
+    def in_use(self, now: float) -> bool:
+        self._forget(now)
+        return bool(self.ended or self.flying) or max(self.held_until, self.progress_until) > now
+
+    def _forget(self, now: float) -> None:
+        while self.ended and self.ended[0] + self.limit.seconds <= now:
+            self.ended.popleft()
 
 
 @dataclass(slots=True, eq=False)
@@ -90,10 +106,13 @@ class Budget:
 
         A ChatLimited that leaves the block holds the narrowest (the first) limit for as long as the platform said.
         """
-        gauges = [self._gauge(limit) for limit in limits]
+        gauges = self._of(limits)
         await self._grant(_Waiter(priority, self._turn(priority, key), key, gauges, self._loop.create_future()))
+        called = True
         try:
             yield
+        except NotNow:
+            called = False
         except ChatLimited as limited:
             if gauges:
                 gauges[0].held_until = max(gauges[0].held_until, self._loop.time() + limited.retry_after)
@@ -101,7 +120,7 @@ class Budget:
         finally:
             now = self._loop.time()
             for gauge in gauges:
-                gauge.end(now)
+                gauge.end(now, called=called)
             self._look()
 
     async def _grant(self, waiter: _Waiter) -> None:
@@ -112,7 +131,7 @@ class Budget:
         except asyncio.CancelledError:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
-            elif not waiter.granted.cancelled():  # granted in the moment it was cancelled
+            else:  # granted in the moment it was cancelled
                 for gauge in waiter.gauges:
                     gauge.flying -= 1
             self._look()
@@ -155,21 +174,18 @@ class Budget:
         self._turns += 1
         return self._turns
 
-    def _gauge(self, limit: Limit) -> _Gauge:
-        gauge = self._gauges.get(limit.name)
-        if gauge is None:
-            if len(self._gauges) > 1000:
-                self._forget_unused()
-            gauge = self._gauges[limit.name] = _Gauge(limit)
-        return gauge
+    def _of(self, limits: Sequence[Limit]) -> list[_Gauge]:
+        if max(len(self._gauges), len(self._served)) > KEPT:
+            self._forget_unused()
+        return [self._gauges.setdefault(limit.name, _Gauge(limit)) for limit in limits]
 
     def _forget_unused(self) -> None:
         now = self._loop.time()
-        for name, gauge in list(self._gauges.items()):
-            waited_for = any(gauge in waiter.gauges for waiter in self._waiting)
-            gauge.free_at(now, Priority.RECEIPT)
-            if not (gauge.ended or gauge.flying or gauge.held_until > now or waited_for):
-                del self._gauges[name]
+        waited_for = {id(gauge) for waiter in self._waiting for gauge in waiter.gauges}
+        self._gauges = {
+            name: gauge for name, gauge in self._gauges.items() if id(gauge) in waited_for or gauge.in_use(now)
+        }
+        self._served = {key: turn for key, turn in self._served.items() if turn > self._turns - KEPT}
 
     @property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -188,6 +204,10 @@ class Account:
         limits = (*self.messenger.limits(place), *self.messenger.account_limits())
         return self.budget.turn(limits, priority, key or str(place))
 
-    def receipt(self) -> AbstractAsyncContextManager[None]:
-        """For a call that shows nothing of its own, and so never waits for a chat's limit."""
-        return self.budget.turn(self.messenger.account_limits(), Priority.RECEIPT)
+    def receipt(self, place: Place) -> AbstractAsyncContextManager[None]:
+        """For a call that shows nothing of its own, and so never waits for a chat's limit.
+
+        A pause that the platform wants after it is one of that chat's receipts alone.
+        """
+        here = Limit(f"receipts {place.platform}:{place.chat}", RECEIPTS, 1.0)
+        return self.budget.turn((here, *self.messenger.account_limits()), Priority.RECEIPT)

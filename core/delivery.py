@@ -1,11 +1,6 @@
 """What becomes of a message after each thing that can happen to it, and of messages that came while nobody read. Pure.
 
-pending ──▶ sending ──▶ sent ──▶ closed        (closed: a live message or request that shows its end)
-   ▲           │
-   │           ├─ unreachable, limited ──▶ pending, later
-   │           ├─ in doubt, or a crash ──▶ unknown ── found ──▶ sent
-   └── marked as a possible repeat ─────────┘  (not found)
-               └─ refused for good, place gone ──▶ dropped, with the reason
+docs/delivery.md draws it; a test holds the picture against `MOVES`.
 """
 
 from __future__ import annotations
@@ -14,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from core.errors import ChatDoubt, ChatFormat, ChatLimited, KugetsuError, PlaceGone
+from core.errors import ChatDenied, ChatDoubt, ChatFormat, ChatLimited, KugetsuError, PlaceGone
 from core.messages import Post, PostKind, PostState
 from core.model import Inbound
 
@@ -26,7 +21,7 @@ FEW = 3  # … if there are more of them than this
 MOVES = {
     PostState.PENDING: {PostState.SENDING, PostState.DROPPED, PostState.CLOSED},
     PostState.SENDING: {PostState.SENT, PostState.PENDING, PostState.UNKNOWN, PostState.DROPPED},
-    PostState.UNKNOWN: {PostState.SENT, PostState.PENDING, PostState.DROPPED, PostState.CLOSED},
+    PostState.UNKNOWN: {PostState.SENT, PostState.PENDING, PostState.DROPPED},
     PostState.SENT: {PostState.CLOSED},
     PostState.CLOSED: set[PostState](),
     PostState.DROPPED: set[PostState](),
@@ -34,23 +29,30 @@ MOVES = {
 
 
 def after_failure(post: Post, error: KugetsuError) -> tuple[Post, float]:
-    """The message as it is now, and seconds until the next attempt."""
+    """The message as it is now, and seconds until the next attempt. `post` was being sent, or (unknown) looked for."""
     tried = replace(post, attempts=post.attempts + 1)
+    sought = post.state is PostState.UNKNOWN
+    waits = PostState.UNKNOWN if sought else PostState.PENDING  # looking failed: still nobody knows
     match error:
         case ChatDoubt():
             return tried.in_state(PostState.UNKNOWN, str(error)), pause(tried.attempts)
         case ChatLimited():
-            return tried.in_state(PostState.PENDING, str(error)), 0.0  # the budget holds it back
+            return tried.in_state(waits, str(error)), 0.0  # the budget holds it back
+        case ChatDenied():
+            return tried.in_state(waits, str(error)), 0.0  # nothing is tried until the next start
+        case PlaceGone(instead=place) if place is not None and place != post.place:
+            moved = replace(tried, place=place, repeat=post.repeat or sought)
+            return moved.in_state(PostState.PENDING, str(error)), 0.0
+        case KugetsuError(retryable=True):
+            return tried.in_state(waits, str(error)), pause(tried.attempts)
+        case PlaceGone():
+            return tried.in_state(PostState.DROPPED, str(error)), 0.0
+        case _ if sought:
+            return not_found(tried), 0.0
         case ChatFormat() if post.page.format:
             return replace(tried, page=post.page.plain).in_state(PostState.PENDING, str(error)), 0.0
         case ChatFormat() if post.buttons:
             return replace(tried, buttons=()).in_state(PostState.PENDING, str(error)), 0.0
-        case PlaceGone(instead=None):
-            return tried.in_state(PostState.DROPPED, str(error)), 0.0
-        case PlaceGone(instead=place) if place is not None and place != post.place:
-            return replace(tried, place=place).in_state(PostState.PENDING, str(error)), 0.0
-        case KugetsuError(retryable=True):
-            return tried.in_state(PostState.PENDING, str(error)), pause(tried.attempts)
         case _:
             return tried.in_state(PostState.DROPPED, str(error)), 0.0
 

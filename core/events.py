@@ -19,12 +19,16 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Text of one part: appended, or with `whole` in place of what the part had (its final form, a reconnect)."""
+    """Text of one part: appended, or with `whole` in place of what the part had (its final form, a reconnect).
+
+    `final`: this was all of it.
+    """
 
     part: str
     text: str
     whole: bool = False
     reasoning: bool = False
+    final: bool = False
 
 
 class StepState(enum.StrEnum):

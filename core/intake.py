@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from core import commands, view
 from core.access import Role
@@ -13,8 +13,7 @@ from core.errors import KugetsuError, NotFound
 from core.live import Complain
 from core.model import AskId, Attachment, Document, Inbound, RunId, SessionKey
 from core.offers import Offers
-from core.ports import Ask, Clock, Press, Reply, Store
-from core.prompts import source_of
+from core.ports import Ask, Clock, Press, Reply, Store, source_of
 
 Handler = Callable[[Command, Caller], Awaitable[Reply]]  # raises KugetsuError for what the person must be told
 
@@ -71,10 +70,10 @@ class Reception:
         except Exception as error:  # noqa: BLE001  a defect must reach the sender and the log, not the platform's loop
             return self._defect(f"“{inbound.text[:80]}”", error)
 
-    async def close(self, row: int, reply: Reply) -> None:
-        """Note what became of it. Raises StoreError."""
+    async def close(self, row: int, reply: Reply, parts: Sequence[int] = ()) -> None:
+        """Note what became of it, and of `parts` that were decided with it. Raises StoreError."""
         reason = "" if reply.ok else f"{reply.code}: {reply.document.markdown}"
-        await self._store.close_inbound(row, "accepted" if reply.ok else "refused", reason, reply.run)
+        await self._store.close_inbound(row, "accepted" if reply.ok else "refused", reason, reply.run, parts)
 
     async def press(self, press: Press) -> Reply:
         """Decisions (`<ask id>:<reply>`), offers, and what stands below a live message."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -26,6 +27,7 @@ class LiveSlot:
         self._complain = complain
         self._newest = Progress()
         self._shown: Progress | None = None
+        self._shown_at = asyncio.get_running_loop().time()
         self._changed = asyncio.Event()
         self._pump = asyncio.create_task(self._run())
 
@@ -52,23 +54,37 @@ class LiveSlot:
             self._complain("live message could not be settled", error)
 
     async def _run(self) -> None:
+        failed = False
         while True:
-            fresh = await self._change(self._message.refresh)
-            while fresh and (patience := self._message.patience(self._newest)) > 0:
+            fresh = await self._change(self._within())
+            while fresh and 0 < (patience := self._message.patience(self._newest)) < math.inf:
                 await self._change(patience)
-            if fresh and self._newest is self._shown:
+            if fresh and (self._newest is self._shown or patience == math.inf):
                 continue
             try:
-                self._shown = await self._message.update(self._take)
+                shown = await self._message.update(self._take)
+                failed = False
+                if shown is None:
+                    self._changed.set()
+                    continue
+                self._shown = shown
             except Exception as error:  # noqa: BLE001  the next state is tried; the answer does not depend on it
-                self._complain("live message could not be updated", error)
+                if not failed:
+                    self._complain("live message could not be updated", error)
+                failed = True
                 self._changed.set()
                 await self._clock.sleep(AFTER_FAILURE)
+            self._shown_at = asyncio.get_running_loop().time()
 
-    async def _change(self, within: float) -> bool:
-        """Wait for a new state, at most `within` seconds; 0: for ever. False when none came."""
+    def _within(self) -> float | None:
+        """Seconds until the message is to be shown again without news; None: never."""
+        refresh = self._message.refresh
+        return max(self._shown_at + refresh - asyncio.get_running_loop().time(), 0.001) if refresh else None
+
+    async def _change(self, within: float | None) -> bool:
+        """Wait for a new state, at most `within` seconds. False when none came."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(within or None):
+            async with asyncio.timeout(within):
                 await self._changed.wait()
                 self._changed.clear()
                 return True

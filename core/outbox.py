@@ -16,7 +16,7 @@ from pathlib import Path
 from core import delivery, view
 from core.budget import Account, Priority
 from core.delivery import Fault
-from core.errors import ChatDenied, ChatDoubt, KugetsuError, MessageGone, PlaceGone, StoreError
+from core.errors import ChatDenied, ChatFormat, ChatLimited, KugetsuError, MessageGone, PlaceGone, StoreError
 from core.live import Complain
 from core.messages import Outgoing, Page, Post, PostKind, PostState
 from core.model import Place
@@ -72,10 +72,24 @@ class Outbox:
     async def recover(self, posts: Sequence[Post]) -> None:
         """Go on with what a dead process left: `posts` to be sent, oldest first."""
         for post in posts:
-            left = delivery.after_crash(post)
-            if left is not post:
-                await self._store.save_post(left)
-            self._queue(left)
+            self._queue(await self.doubted(post))
+
+    async def doubted(self, post: Post) -> Post:
+        """What was being sent when its process died, noted as that."""
+        left = delivery.after_crash(post)
+        if left is not post:
+            await self._store.save_post(left)
+        return left
+
+    async def look_for(self, post: Post) -> Post | None:
+        """A message in doubt: as it was found, or None. Raises ChatError when that cannot be told."""
+        sought = await self._outgoing(post)
+        message = await self._messenger.find(post.place, sought, post.key, post.after, lambda: self._turn(post))
+        if message is None:
+            return None
+        found = replace(post.in_state(PostState.SENT, "found after a doubt"), message=message)
+        await self._record(found)
+        return found
 
     def close(self, post: Post, last: Outgoing) -> None:
         """Have `post`, which is shown, end as `last`; after that it is closed."""
@@ -85,14 +99,9 @@ class Outbox:
     def withdraw(self, ask: str) -> None:
         """A request that is still to be sent is not sent any more."""
         for posts in self._posts.values():
-            for post in list(posts):
-                if post.ask == ask and post.state is PostState.PENDING and post.attempts == 0:
-                    posts.remove(post)
-                    self._beside.start(self._save_or_complain(post.in_state(PostState.CLOSED, "decided before")))
-
-    def busy(self, place: Place) -> bool:
-        """Whether something waits there that goes before progress."""
-        return bool(self._posts.get(place))
+            for post in [post for post in posts if post.ask == ask and post.state is PostState.PENDING]:
+                posts.remove(post)
+                self._beside.start(self._record(post.in_state(PostState.CLOSED, "decided before it was shown")))
 
     async def idle_at(self, place: Place) -> None:
         """Wait until nothing is on its way to one place, or for an outage to end."""
@@ -129,17 +138,17 @@ class Outbox:
     async def _pump(self, place: Place) -> None:
         try:
             while self._posts[place] or self._edits[place]:
-                if self._posts[place]:
-                    await self._sum_up(place)
-                    pause = await self._send_next(place)
-                else:
-                    pause = await self._edit_next(place)
+                try:
+                    pause = await (self._send_next(place) if self._posts[place] else self._edit_next(place))
+                except StoreError as error:  # a full disk: nothing is sent that could not be noted as sent
+                    self._complain(f"what is sent to {place} cannot be recorded; trying again", error)
+                    pause = delivery.LONGEST
                 if pause:
                     await self._clock.sleep(pause)
         except ChatDenied as error:
             self._complain(f"nothing can be sent to {self._messenger.platform} until its account works again", error)
         except Exception as error:  # noqa: BLE001  other places go on; what waits here is in the store
-            self._complain(f"messages to {place} wait for the next start", error)
+            self._complain(f"messages to {place} wait for the next one there, or the next start", error)
         finally:
             # No await since the last look: what was added meanwhile is seen.
             del self._pumps[place]
@@ -148,97 +157,147 @@ class Outbox:
 
     async def _sum_up(self, place: Place) -> None:
         """After a long outage: one line in place of many old news."""
-        old = delivery.outdated(self._posts[place], self._clock.now())
+        waiting = self._posts[place]
+        old = delivery.outdated(waiting, self._clock.now())
         if not old:
             return
-        for post in old:
-            await self._save(post.in_state(PostState.DROPPED, "summed up after an outage"))
-            self._posts[place].remove(post)
         page = self._messenger.pages(view.summed_up(len(old)))[0]
-        newest = old[-1]
-        summary = Post(f"summary:{newest.key}", place, PostKind.NOTICE, page, self._clock.now())
-        [stored] = await self._store.add_posts([summary])
-        self._posts[place].appendleft(stored)
+        summary = Post(f"summary:{old[-1].key}", place, PostKind.NOTICE, page, self._clock.now())
+        [summary] = await self._store.add_posts([summary])
+        if all(post.key != summary.key for post in waiting):
+            waiting.appendleft(summary)
+        for post in old:
+            await self._store.save_post(post.in_state(PostState.DROPPED, "summed up after an outage"))
+            waiting.remove(post)
 
     async def _send_next(self, place: Place) -> float:
         """Send the oldest message. Returns seconds to wait before anything else is tried here."""
+        await self._sum_up(place)
         post = self._posts[place][0]
         try:
             if post.state is PostState.UNKNOWN:
-                post = await self._look_for(post)
-            if post.state is PostState.PENDING:
-                post = await to_the_end(self._send(post))
-            pause = 0.0
-        except StoreError as error:  # a full disk: nothing is sent that could not be noted as sent
-            self._complain(f"what is sent to {place} cannot be recorded; trying again", error)
-            return delivery.LONGEST
-        except ChatDenied:
+                post = await self._resolve(place, post)
+            if post.state is not PostState.PENDING:
+                return 0.0
+            async with self._turn(post):
+                if next(iter(self._posts[place]), None) is not post:
+                    return 0.0  # withdrawn while it waited for its turn
+                return await to_the_end(self._send(place, post))
+        except ChatLimited:
+            return 0.0
+
+    async def _resolve(self, place: Place, post: Post) -> Post:
+        """In doubt: found and so sent, or to be sent again."""
+        now = post
+        try:
+            if self._messenger.traits.remembers > self._clock.now() - post.created:
+                now = post.in_state(PostState.PENDING)  # the platform itself shows a repeated key once
+            else:
+                now = await self.look_for(post) or delivery.not_found(post)
+        except StoreError:
             raise
         except KugetsuError as error:
-            post, pause = delivery.after_failure(replace(post, state=PostState.SENDING), error)
-            await self._save(post)
-            if isinstance(error, PlaceGone):
-                await self._rehome(place, error.instead, str(error))
-            if post.state is PostState.DROPPED:
-                self._complain(f"{post.kind} {post.key} could not be shown in {place}", error)
-        waiting = self._posts[place]
-        if post.place != place:
-            waiting.popleft()
-            self._queue(post)
-        elif post.state in {PostState.PENDING, PostState.UNKNOWN}:
-            waiting[0] = post
-        else:
-            waiting.popleft()
-        return pause
+            now, pause = await self._failed(place, post, error)
+            if isinstance(error, ChatDenied):
+                raise
+            await self._clock.sleep(pause)
+            return now
+        if now.state is not PostState.SENT:
+            await self._record(now)
+        self._put(place, now)
+        return now
 
-    async def _send(self, post: Post) -> Post:
+    async def _send(self, place: Place, post: Post) -> float:
         """Note, send, note. Comes to its end whatever happens, so that no message is shown and not known."""
-        async with self._turn(post):
-            after = await self._store.newest_message(post.place.platform, post.place.chat)
-            await self._save(replace(post.in_state(PostState.SENDING), after=after))
-            self._fault("post sending")
-            message = await self._messenger.send(post.place, await self._outgoing(post), post.key)
-            self._fault("post sent")
-        sent = replace(post.in_state(PostState.SENT), message=message)
-        await self._save_surely(sent)
+        waiting = self._posts[place]
+        waiting[0] = sending = post.in_state(PostState.SENDING)  # at once: from here on it cannot be withdrawn
+        try:
+            out = await self._outgoing(post)
+            waiting[0] = sending = replace(
+                sending, after=await self._store.newest_message(post.place.platform, post.place.chat)
+            )
+            await self._store.save_post(sending)
+        except StoreError:
+            waiting[0] = post
+            raise
+        self._fault("post sending")
+        try:
+            message = await self._messenger.send(post.place, out, post.key)
+        except (ChatLimited, ChatDenied) as error:
+            await self._failed(place, sending, error)
+            raise
+        except KugetsuError as error:
+            return (await self._failed(place, sending, error))[1]
+        except Exception as error:  # noqa: BLE001  a defect of an adapter must not end the place
+            self._complain(f"{post.kind} {post.key} cannot be sent to {place} as it is", error)
+            simpler = ChatFormat("kugetsu could not send it as it was")
+            return (await self._failed(place, replace(sending, repeat=True), simpler))[1]
+        self._fault("post sent")
+        sent = replace(sending.in_state(PostState.SENT), message=message)
+        await self._record(sent)
         self._fault("post sent and recorded")
-        return sent
+        self._put(place, sent)
+        return 0.0
 
-    async def _look_for(self, post: Post) -> Post:
-        """In doubt: found and so sent, or to be sent again."""
-        if self._messenger.traits.remembers > self._clock.now() - post.created:
-            return post.in_state(PostState.PENDING)  # the platform itself shows a repeated key once
-        sought = await self._outgoing(post)
-        message = await self._messenger.find(post.place, sought, post.key, post.after, lambda: self._turn(post))
-        if message is not None:
-            found = replace(post.in_state(PostState.SENT, "found after a doubt"), message=message)
+    async def _failed(self, place: Place, post: Post, error: KugetsuError) -> tuple[Post, float]:
+        now, pause = delivery.after_failure(post, error)
+        await self._record(now)
+        self._put(place, now)
+        if isinstance(error, PlaceGone):
+            await self._rehome(place, error.instead, str(error))
+        if now.state is PostState.DROPPED:
+            self._complain(f"{post.kind} {post.key} could not be shown in {place}", error)
+        return now, pause
+
+    def _put(self, place: Place, now: Post) -> None:
+        """The message at the head of the place's queue is `now`: still to be sent, over, or at home elsewhere."""
+        waiting = self._posts[place]
+        if now.place != place:
+            waiting.popleft()
+            self._queue(now)
+        elif now.state in {PostState.PENDING, PostState.UNKNOWN}:
+            waiting[0] = now
         else:
-            found = delivery.not_found(post)
-        await self._save(found)
-        return found
+            waiting.popleft()
 
     async def _edit_next(self, place: Place) -> float:
-        post, last = self._edits[place][0]
-        stored = await self._store.post(post.key)
-        if stored is None or stored.state is not PostState.SENT:
-            self._edits[place].popleft()
-            return 0.0
+        """Show the end of the oldest message that is to show it."""
+        edits = self._edits[place]
+        post, last = edits[0]
+        shown = await self._store.post(post.key)
         try:
-            async with self._turn(stored, Priority.NOTICE):
-                await self._messenger.edit(stored.place, stored.message, last)
-                self._fault("post closed")
-        except ChatDenied:
+            if shown and shown.state in {PostState.SENDING, PostState.UNKNOWN}:
+                shown = await self._found_or_dropped(await self.doubted(shown))
+            if shown and shown.message:
+                async with self._turn(shown, Priority.NOTICE):
+                    await self._messenger.edit(shown.place, shown.message, last)
+                    self._fault("post closed")
+        except (StoreError, ChatDenied):
             raise
+        except ChatFormat as error:
+            if last.page.format:
+                edits[0] = (post, replace(last, page=last.page.plain))
+                return 0.0
+            self._complain(f"{post.kind} {post.key} could not be closed in {place}", error)
         except KugetsuError as error:
             if error.retryable:
-                tried = replace(stored, attempts=stored.attempts + 1)
-                await self._save(tried)
-                return 0.0 if isinstance(error, ChatDoubt) else delivery.pause(tried.attempts)
-            if not isinstance(error, MessageGone):
-                self._complain(f"{stored.kind} {stored.key} could not be closed in {place}", error)
-        self._edits[place].popleft()
-        await self._save(stored.in_state(PostState.CLOSED))
+                tried = replace(post, attempts=post.attempts + 1)
+                edits[0] = (tried, last)
+                edits.rotate(-1)
+                return 0.0 if isinstance(error, ChatLimited) else delivery.pause(tried.attempts)
+            if not isinstance(error, MessageGone | PlaceGone):
+                self._complain(f"{post.kind} {post.key} could not be closed in {place}", error)
+        edits.popleft()
+        if shown and shown.state is PostState.SENT:
+            await self._record(shown.in_state(PostState.CLOSED))
         return 0.0
+
+    async def _found_or_dropped(self, post: Post) -> Post:
+        if found := await self.look_for(post):
+            return found
+        dropped = post.in_state(PostState.DROPPED, "it was not shown before a crash")
+        await self._record(dropped)
+        return dropped
 
     def _turn(self, post: Post, priority: Priority | None = None) -> AbstractAsyncContextManager[None]:
         return self._account.turn(post.place, _PRIORITY[post.kind] if priority is None else priority)
@@ -259,24 +318,18 @@ class Outbox:
             content=content,
         )
 
-    async def _save(self, post: Post) -> None:
-        await self._store.save_post(post)
-
-    async def _save_surely(self, post: Post) -> None:
+    async def _record(self, post: Post) -> None:
+        """Until it is on disk; when the process leaves before, the next one has its doubts about the message."""
         told = False
         while True:
             try:
-                await self._save(post)
+                await self._store.save_post(post)
             except StoreError as error:
-                if not told:
-                    self._complain(f"that {post.key} was sent cannot be recorded; trying again until it is", error)
+                if not told or self._stopping:
+                    self._complain(f"that {post.key} is {post.state} cannot be recorded", error)
+                if self._stopping:
+                    return
                 told = True
                 await self._clock.sleep(1.0)
             else:
                 return
-
-    async def _save_or_complain(self, post: Post) -> None:
-        try:
-            await self._save(post)
-        except KugetsuError as error:
-            self._complain(f"{post.key} could not be recorded", error)

@@ -349,6 +349,14 @@ class Received:
     run: RunId | None = None  # what it became
 
 
+MADE = "made"  # kind of operation: what a message of the inbox is about to make; its subject is `source_of` the row
+
+
+def source_of(row: int | None) -> str:
+    """What a message of the inbox is called where it makes something."""
+    return "" if row is None else f"message {row}"
+
+
 class Store(Protocol):
     """The durable truth. Each call is one committed transaction. Raises StoreError.
 
@@ -368,8 +376,12 @@ class Store(Protocol):
     async def receive_all(self, inbounds: Sequence[Inbound]) -> list[Received]:
         """The same for several, in order and together: those that were not received before."""
 
-    async def close_inbound(self, row: int, outcome: str, reason: str = "", run: RunId | None = None) -> None:
-        """outcome: accepted | refused | ignored | failed; `run` is what it became."""
+    async def close_inbound(
+        self, row: int, outcome: str, reason: str = "", run: RunId | None = None, parts: Sequence[int] = ()
+    ) -> None:
+        """outcome: accepted | refused | ignored | failed; `run` is what it became. `parts` are rows that were decided
+        with it. What was noted of what it makes (an operation `MADE`) is forgotten with it.
+        """
 
     async def hold_inbound(self, rows: Sequence[int], question: str) -> None:
         """They wait for the answer to that question; with an empty one, no more."""
@@ -381,7 +393,7 @@ class Store(Protocol):
         """The message with the platform's id `message`, as it was first delivered."""
 
     async def last_inbound(self, person: PersonId, place: Place) -> Received | None:
-        """The newest message of that person to that place that was decided, questions like `why` apart."""
+        """The newest message of that person to that place, `why` and edits apart."""
 
     async def move_chat(self, platform: str, chat: str, to: str) -> None:
         """The chat goes on under another id: places, messages on their way and what was said in it move along."""
@@ -456,6 +468,9 @@ class Store(Protocol):
         """
 
     async def save_run(self, run: Run) -> None: ...
+
+    async def change_run(self, run: RunId, change: Callable[[Run], Run]) -> Run | None:
+        """Read, change and write in one transaction; what is stored now, None when there is none. `change` is pure."""
 
     async def run(self, run: RunId) -> Run | None: ...
 
@@ -630,10 +645,11 @@ class LiveMessage(Protocol):
         """Seconds after which it is shown again although nothing changed; 0: never."""
 
     def patience(self, progress: Progress) -> float:
-        """Seconds to wait before this state is shown, in which a newer one may come."""
+        """Seconds to wait before this state is shown, in which a newer one may come; infinite: it shows nothing new."""
 
-    async def update(self, newest: Callable[[], Awaitable[Progress]]) -> Progress:
-        """Wait until a state may be shown, then take the newest and show it. Returns what was shown.
+    async def update(self, newest: Callable[[], Awaitable[Progress]]) -> Progress | None:
+        """Wait until a state may be shown, then take the newest and show it. Returns what was shown; None: nothing,
+        because there is to be patience with the newest.
 
         Cancelled while it waits, nothing is shown; cancelled while it shows, that comes to its end first.
         """

@@ -29,6 +29,7 @@ class Text:
     part: str
     text: str
     reasoning: bool = False
+    final: bool = False  # the agent adds nothing to it
 
 
 Item = Text | Step
@@ -57,6 +58,14 @@ class Progress:
             for item in self.items
             if isinstance(item, Text) and not item.reasoning and item.text.strip()
         )
+
+    @property
+    def said(self) -> str:
+        """The part with which the agent has said something to its end, if it has done nothing since: the run's end
+        follows, or a step. Else empty.
+        """
+        last = self.items[-1] if self.items else None
+        return last.part if isinstance(last, Text) and last.final and not last.reasoning else ""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -106,12 +115,13 @@ def _said(progress: Progress, event: Said) -> Progress:
         item = progress.items[index]
         if isinstance(item, Text) and item.part == event.part:
             text = event.text if event.whole else item.text + event.text
-            if text == item.text:
+            final = item.final or event.final
+            if (text, final) == (item.text, item.final):
                 return progress
-            return _with_item(progress, index, replace(item, text=text))
+            return _with_item(progress, index, replace(item, text=text, final=final))
     if not event.text:
         return progress
-    added = Text(event.part, event.text, event.reasoning)
+    added = Text(event.part, event.text, event.reasoning, event.final)
     return replace(progress, items=(*progress.items, added), retrying=None)
 
 

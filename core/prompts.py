@@ -11,7 +11,7 @@ from core.callers import Caller
 from core.errors import QueueFull, UsageError
 from core.mailbox import Mailboxes
 from core.model import Attachment, Document, Place, Run, RunState, Session, SessionState
-from core.ports import Reply, Store
+from core.ports import Reply, Store, source_of
 
 MAX_PROMPT_BYTES = 2 * 1024 * 1024  # above what any model's context holds; a message's size must not hurt the store
 
@@ -85,11 +85,6 @@ class Prompts:
                 f"{queued} prompts wait in {session.key.tag} already, the limit of `runs.queue_depth`.",
                 "Wait for one to end, or `/stop` the run under way.",
             )
-
-
-def source_of(row: int | None) -> str:
-    """What a message of the inbox is called where it made something."""
-    return "" if row is None else f"message {row}"
 
 
 def checked(text: str) -> str:

@@ -15,7 +15,7 @@ from core import view, view_run
 from core.asks import WITHDRAWN
 from core.audience import Audience
 from core.inbox import Inbox
-from core.messages import Post, PostKind
+from core.messages import Post, PostKind, PostState
 from core.model import CONSOLE, Run, RunState, SessionKey, SessionState
 from core.offers import Offers
 from core.ports import Ask, Clock, RunReport, Store
@@ -111,14 +111,21 @@ class Recovery:
         await self._store.save_ask(replace(ask, decision=WITHDRAWN, decided_at=self._clock.now()))
 
     async def _reopen(self, relay: Relay, asks: Mapping[str, Ask]) -> None:
-        shown = await relay.reopened(await self._store.open_posts(relay.platform))
-        for post in shown:
+        waiting: list[Post] = []
+        for post in await self._store.open_posts(relay.platform):
             if post.kind is PostKind.LIVE:
                 await self._close_live(relay, post)
             elif post.ask is not None and post.ask not in asks:
                 await self._close_ask(relay, post)
+            elif post.state is not PostState.SENT:
+                waiting.append(post)
+        await relay.recover(waiting)
 
     async def _close_live(self, relay: Relay, post: Post) -> None:
+        """That of a run under way is left to it: see core.live_message."""
+        if post.state is PostState.PENDING:
+            await self._store.save_post(post.in_state(PostState.DROPPED, "not sent before a crash"))
+            return
         run = await self._store.run(post.run) if post.run is not None else None
         session = await self._store.session(run.session) if run else None
         if run and session and run.state.over:
@@ -127,6 +134,9 @@ class Recovery:
             relay.close(post, view.gone_with_its_session())
 
     async def _close_ask(self, relay: Relay, post: Post) -> None:
+        if post.state is PostState.PENDING:
+            await self._store.save_post(post.in_state(PostState.CLOSED, "decided before it was shown"))
+            return
         ask = await self._store.ask(post.ask) if post.ask is not None else None
         if ask:
             relay.close(post, view_run.settled(ask, question_of(post.key), ask.decided_by or ""))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from core import view, view_run
 from core.budget import Account, Priority
@@ -50,6 +50,7 @@ class Relay:
         self._outbox = Outbox(store, self._account, clock, self._rehome, fault, complain)
         self._live = LiveMessages(store, self._account, self._outbox, clock, fault, complain)
         self._beside = Beside()
+        self._marking: dict[tuple[str, str], asyncio.Task[None]] = {}  # the last mark under way, by chat and message
 
     # ── ChatPort ───────────────────────────────────────────────────────────────────────────────
 
@@ -67,8 +68,12 @@ class Relay:
         if not again:
             intent = await self._store.step_done(intent, "asked")
         self._fault("thread intended")
-        async with asyncio.timeout(THREAD_PATIENCE), self._account.turn(origin, Priority.ANSWER):
-            place = await self.messenger.open_thread(origin, view_run.title(session), message)
+        try:
+            async with asyncio.timeout(THREAD_PATIENCE), self._account.turn(origin, Priority.ANSWER):
+                place = await self.messenger.open_thread(origin, view_run.title(session), message)
+        except Exception:
+            await self._store.end(intent)  # the work goes on in the chat itself
+            raise
         self._fault("thread made")
         await self._store.attach(place, session.key)
         await self._store.end(intent)
@@ -82,15 +87,16 @@ class Relay:
         return self.messenger.link(place) or self.messenger.invitation(token)
 
     async def renamed(self, session: Session) -> None:
-        """The session has another title."""
-        await self._in_threads(session, lambda place: self.messenger.rename_thread(place, view_run.title(session)))
+        """The session has another title; its threads get it as soon as the platform's limits let them."""
+        for place in await self._store.places(session.key):
+            if place.platform == self.platform and place.thread and not is_chain(place):
+                self._beside.start(self._rename(place, view_run.title(session)))
 
     async def ended(self, session: Session, places: Sequence[Place]) -> None:
-        """The session is destroyed; `places` were its own."""
+        """The session is destroyed; `places` were its own. What is still to be said there is said first."""
         for place in places:
-            if place.platform == self.platform:
-                await self._outbox.idle_at(place)
-                await self._call(self.messenger.close_thread(place), f"thread {place} could not be closed")
+            if place.platform == self.platform and place.thread and not is_chain(place):
+                self._beside.start(self._close_thread(place))
 
     async def send(self, place: Place, document: Document) -> None:
         """On disk when this returns."""
@@ -111,7 +117,7 @@ class Relay:
         """On disk when this returns, each of its messages under a key of its own."""
         pages = self.messenger.pages(view_run.answer(report).markdown)
         now, run = self._clock.now(), report.run
-        here = run.message if place == run.place or place.chat == run.place.chat else ""
+        asked_here = (place.platform, place.chat) == (run.place.platform, run.place.chat)
         posts = [
             Post(
                 key=f"{key}:{number}",
@@ -121,7 +127,7 @@ class Relay:
                 created=now,
                 buttons=view_run.rows(report.buttons) if number == len(pages) - 1 else (),
                 silent=number > 0,  # one ring a run
-                reply_to=here if number == 0 else "",
+                reply_to=run.message if asked_here and number == 0 else "",
                 run=run.id,
             )
             for number, page in enumerate(pages)
@@ -130,29 +136,48 @@ class Relay:
             name = f"{report.session.slug}-run-{run.number}.md"
             page = self.messenger.pages("The whole answer as a file.")[0]
             posts.append(Post(f"{key}:file", place, PostKind.FILE, page, now, file_name=name, run=run.id))
-        await self._outbox.add(posts)
+        if await self._store.post(posts[0].key) is None:  # else it was put there before a crash, perhaps cut elsewhere
+            await self._outbox.add(posts)
         if place == run.place and run.message:
             self.mark(place, run.message, Mark.DONE if run.state is RunState.DONE else Mark.FAILED)
 
     async def ask(self, place: Place, ask: Ask) -> None:
-        """One message a question, ringing."""
-        now = self._clock.now()
-        await self._outbox.add(
-            [
-                Post(
-                    key=f"ask:{ask.id}:{number}:{place}",
-                    place=place,
-                    kind=PostKind.ASK,
-                    page=self.messenger.pages(asking.markdown)[0],
-                    created=now,
-                    buttons=asking.rows,
-                    silent=False,
-                    run=ask.run,
-                    ask=ask.id,
-                )
-                for number, asking in enumerate(view_run.asking(ask))
-            ]
+        """One message a question, ringing; of a long one the beginning before it.
+
+        What a process that died has shown is shown again: what was pressed meanwhile went nowhere.
+        """
+        shown = [post for post in await self._asked(place, ask) if post.state is PostState.SENT]
+        posts = [
+            post for number, asking in enumerate(view_run.asking(ask)) for post in self._ask(place, ask, number, asking)
+        ]
+        again = [
+            replace(
+                post, key=f"{post.key}:{post.id}", id=0, state=PostState.PENDING, message="", created=self._clock.now()
+            )
+            for post in shown
+        ]
+        await self._outbox.add([*posts, *again])
+        for post in shown:
+            self._close(post, view_run.asked_again(ask, question_of(post.key)))
+
+    def _ask(self, place: Place, ask: Ask, number: int, asking: view_run.Asking) -> list[Post]:
+        now, pages = self._clock.now(), self.messenger.pages(asking.markdown)
+        before = [
+            Post(f"asked:{ask.id}:{number}:{place}:{at}", place, PostKind.NOTICE, page, now, run=ask.run)
+            for at, page in enumerate(pages[:-1])
+        ]
+        last = Post(
+            key=f"ask:{ask.id}:{number}:{place}",
+            place=place,
+            kind=PostKind.ASK,
+            page=pages[-1],
+            created=now,
+            buttons=asking.rows,
+            silent=False,
+            run=ask.run,
+            ask=ask.id,
         )
+        return [*before, last]
 
     async def answered(self, place: Place, ask: Ask, number: int, chosen: str, by: str) -> None:
         """One question of several has its answer."""
@@ -189,27 +214,32 @@ class Relay:
 
     async def settle_question(self, key: str, text: str) -> None:
         """Show what was decided in place of the buttons."""
-        post = await self._store.post(f"{key}:0")
-        if post and post.state is PostState.SENT:
-            self._close(post, text)
+        last, number = None, 0
+        while post := await self._store.post(f"{key}:{number}"):  # the buttons are below the last of its pages
+            last, number = post, number + 1
+        if last:
+            self._close(last, text)
 
     def mark(self, place: Place, message: str, mark: Mark) -> None:
         """Put a receipt on a person's message; never waits, and a failure costs only the receipt."""
+        before = self._marking.get((place.chat, message))
 
         async def put() -> None:
-            async with self._account.receipt():
+            if before:
+                await asyncio.wait([before])  # two marks of one message must not overtake each other
+            async with self._account.receipt(place):
                 await self.messenger.react(place, message, mark)
 
-        self._beside.start(self._call(put(), f"no receipt in {place}"))
+        task = self._marking[place.chat, message] = self._beside.start(self._call(put, f"no receipt in {place}"))
+        task.add_done_callback(lambda done: self._marked((place.chat, message), done))
 
-    async def reopened(self, posts: Sequence[Post]) -> list[Post]:
-        """After a crash: send what waits; returns live messages and requests that are shown and not closed."""
-        shown = [post for post in posts if post.state is PostState.SENT]
-        live = [post for post in posts if post.kind is PostKind.LIVE and post.state is not PostState.SENT]
-        rest = [post for post in posts if post not in shown and post not in live]
-        await self._outbox.recover(rest)
-        found = [await self._live.take_over(post) for post in live]
-        return [*shown, *(post for post in found if post is not None)]
+    def _marked(self, message: tuple[str, str], done: asyncio.Task[None]) -> None:
+        if self._marking.get(message) is done:
+            del self._marking[message]
+
+    async def recover(self, posts: Sequence[Post]) -> None:
+        """Go on with what a dead process left to be sent."""
+        await self._outbox.recover(posts)
 
     def close(self, post: Post, markdown: str) -> None:
         """Have a live message or request that a dead process left show its end."""
@@ -255,7 +285,10 @@ class Relay:
 
     async def _asked(self, place: Place, ask: Ask) -> list[Post]:
         posts = await self._store.posts_of(ask=ask.id)
-        return [post for post in posts if post.place == place and post.state is not PostState.CLOSED]
+        # A question that had its answer shows in the end that all were turned down.
+        again = ask.decision is not None and ask.decision.reply != "answer"
+        states = {PostState.CLOSED} if not again else set()
+        return [post for post in posts if post.place == place and post.state not in states]
 
     async def _intent(self, session: Session) -> Operation:
         for operation in await self._store.open_operations():
@@ -278,14 +311,23 @@ class Relay:
             f"{place} cannot be shown in any more, {key} goes on in {instead or 'its other places'}", KugetsuError(why)
         )
 
-    async def _in_threads(self, session: Session, call: Callable[[Place], Coroutine[Any, Any, None]]) -> None:
-        for place in await self._store.places(session.key):
-            if place.platform == self.platform and place.thread:
-                await self._call(call(place), f"thread {place} could not be changed")
+    async def _rename(self, place: Place, title: str) -> None:
+        await self._at(place, lambda: self.messenger.rename_thread(place, title))
 
-    async def _call(self, call: Coroutine[Any, Any, None], what: str) -> None:
+    async def _close_thread(self, place: Place) -> None:
+        await self._outbox.idle_at(place)
+        await self._at(place, lambda: self.messenger.close_thread(place))
+
+    async def _at(self, place: Place, call: Callable[[], Awaitable[None]]) -> None:
+        async def in_turn() -> None:
+            async with self._account.turn(place, Priority.NOTICE):
+                await call()
+
+        await self._call(in_turn, f"thread {place} could not be changed")
+
+    async def _call(self, call: Callable[[], Awaitable[None]], what: str) -> None:
         try:
-            await call
+            await call()
         except KugetsuError as error:
             self._complain(what, error)
 

@@ -196,12 +196,19 @@ class Runs:
             if live.run.state is not RunState.QUEUED:
                 known = await self._recovered(live, session, project)
             else:
-                message_id = self._agent.new_message_id()
-                live.run = replace(live.run, message_id=message_id, state=RunState.SENDING, started=self._clock.now())
-                await self._store.save_run(live.run)
+                await self._note_sending(live)
                 self._fault("prompt recorded")
             live.show = await self._audience.open(RunHeader(live.run, session, live.run.person))
             await self._follow(live, session, project, known)
+
+    async def _note_sending(self, live: Live) -> None:
+        """With the prompt as it is now: until here an edit of its message changes it."""
+        message, started, before = self._agent.new_message_id(), self._clock.now(), live.run.snapshot_before
+
+        def sending(now: Run) -> Run:
+            return replace(now, message_id=message, state=RunState.SENDING, started=started, snapshot_before=before)
+
+        live.run = await self._store.change_run(live.run.id, sending) or live.run
 
     async def _tell_what_cannot_be_asked(self, key: SessionKey) -> None:
         if key.key not in self._told:
@@ -245,7 +252,7 @@ class Runs:
                 if isinstance(event, Refused):
                     denied = rules.verdict(event.request, agent_run.rules) == rules.DENY
                     live.refused.append(refusal(event.request, denied=denied))
-                if isinstance(event, Said) and not event.reasoning:
+                if isinstance(event, Said) and not event.reasoning and (event.text or event.whole):
                     self._journal.add(Chunk(live.run.id, event.part, event.text, event.whole))
                 if isinstance(event, Settled):
                     beside.create_task(self._withdraw(live, event.request_id))

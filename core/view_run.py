@@ -154,6 +154,13 @@ def answered(ask: Ask, number: int, chosen: str, by: str) -> str:
     return f"**{ask.session.tag}** {_plain(ask.request.questions[number].text)}\n**{_plain(chosen)}** – chosen by {by}"
 
 
+def asked_again(ask: Ask, number: int) -> str:
+    """In place of a message whose buttons were there while kugetsu was not."""
+    request = ask.request
+    what = _wanted(request) if isinstance(request, PermissionRequest) else _plain(request.questions[number].text)
+    return f"**{ask.session.tag}** {what}\n**Asked again below**"
+
+
 def _wanted(request: PermissionRequest) -> str:
     detail = request.detail or " ".join(request.patterns)
     cut = f"{detail[:DETAIL]}\n…" if len(detail) > DETAIL else detail

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import Connection, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from adapters.store.codec import inbound_values, place_values, received_from
 from adapters.store.database import Part, must_hit, reads, shows, writes
-from adapters.store.tables import inbox, places, posts, runs
+from adapters.store.tables import inbox, operations, places, posts, runs
 from core.model import Inbound, PersonId, Place, RunId
-from core.ports import Received
+from core.ports import MADE, Received, source_of
 
 # Telegram numbers updates at random after a week without any: a number may come again, for another message.
 REMEMBERED = timedelta(days=7)
@@ -20,6 +20,7 @@ REMEMBERED = timedelta(days=7)
 _FORGET = delete(inbox).where(inbox.c.received < bindparam("until"), inbox.c.outcome.is_not(None))
 _RECEIVE = insert(inbox).on_conflict_do_nothing(index_elements=["platform", "event_id"]).returning(inbox)
 _CLOSE = update(inbox).where(inbox.c.id == bindparam("row"))
+_FORGET_NOTES = delete(operations).where(operations.c.kind == MADE, operations.c.subject == bindparam("of"))
 _BY_MESSAGE = (
     select(inbox)
     .where(
@@ -55,10 +56,20 @@ class Inbox(Part):
         return [received_from(row) for row in rows if row is not None]
 
     @writes
-    def close_inbound(self, db: Connection, row: int, outcome: str, reason: str = "", run: RunId | None = None) -> None:
+    def close_inbound(
+        self,
+        db: Connection,
+        row: int,
+        outcome: str,
+        reason: str = "",
+        run: RunId | None = None,
+        parts: Sequence[int] = (),
+    ) -> None:
         """See core.ports.Store. Raises NotFound."""
         closed = {"outcome": outcome, "reason": reason, "run": run, "closed": self._clock.now(), "held": ""}
-        must_hit(db.execute(_CLOSE.values(closed), {"row": row}), f"message {row}")
+        for number in (row, *parts):
+            must_hit(db.execute(_CLOSE.values(closed), {"row": number}), f"message {number}")
+        db.execute(_FORGET_NOTES, {"of": source_of(row)})
 
     @writes
     def hold_inbound(self, db: Connection, rows: Sequence[int], question: str) -> None:
@@ -83,7 +94,7 @@ class Inbox(Part):
         row = db.execute(
             select(inbox)
             .where(inbox.c.person == person, ~inbox.c.text.regexp_match("^[/!]why\\b"))
-            .where(inbox.c.edited.is_(False), or_(inbox.c.outcome.is_not(None), inbox.c.held != ""))
+            .where(inbox.c.edited.is_(False))
             .filter_by(**place_values(place, "place_"))
             .order_by(inbox.c.id.desc())
             .limit(1)

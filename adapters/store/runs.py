@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Boolean, Connection, Text, bindparam, delete, func, insert, select, update
 
@@ -81,6 +81,16 @@ class Runs(Part):
         must_hit(db.execute(_SAVE, run_values(run) | {"row": run.id}), f"run {run.number} of {run.session}")
         if run.state.over:
             db.execute(_DROP_TEXT, {"of": run.id})
+
+    @writes
+    def change_run(self, db: Connection, run: RunId, change: Callable[[Run], Run]) -> Run | None:
+        """See core.ports.Store. Not for the end of a run: see `save_run`."""
+        row = db.execute(select(runs).where(runs.c.id == run)).one_or_none()
+        if row is None:
+            return None
+        changed = change(run_from(row))
+        db.execute(_SAVE, run_values(changed) | {"row": run})
+        return changed
 
     @reads
     def run(self, db: Connection, run: RunId) -> Run | None:

@@ -149,11 +149,11 @@ async def fetch(calls: Calls, file: IncomingFile, target: Path) -> None:
     try:
         async with asyncio.timeout(calls.times.media):
             await _download(calls, file, url, target)
-    except TimeoutError as error:
-        target.unlink(missing_ok=True)
-        raise ChatUnreachable(f"{file.name} did not arrive within {calls.times.media:g} s") from error
-    except BaseException:
-        target.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            target.unlink(missing_ok=True)
+        if isinstance(error, TimeoutError):
+            raise ChatUnreachable(f"{file.name} did not arrive within {calls.times.media:g} s") from error
         raise
 
 
@@ -169,6 +169,7 @@ async def _download(calls: Calls, file: IncomingFile, url: str, target: Path) ->
                 raise ChatError(f"Telegram does not have {file.name} any more", "Send it again")
             if response.status != 200:
                 raise ChatUnreachable(f"Telegram answers HTTP {response.status} instead of {file.name}")
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with target.open("wb") as out:
                 async for chunk in response.content.iter_chunked(_CHUNK):
                     size += len(chunk)

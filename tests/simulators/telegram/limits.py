@@ -19,6 +19,7 @@ class Limits:
     private_per_second: float = 1.0
     private_burst: int = 3
     group_per_minute: int = 20  # over all topics of the group
+    drafts_count: bool = False  # like sends and edits; Telegram does not say what it counts
     draft_life: float = 30.0
     press_life: float = 30.0  # how long a button press can be answered
     poll_pace: float = 3.0  # an empty short poll that repeats itself is held this long; conflicts too

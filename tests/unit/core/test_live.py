@@ -36,15 +36,19 @@ class Message:
         self.waits = 0.0  # what `patience` says, at first
         self._allowed = 0.0
         self.failing = 0
+        self.not_now = 0  # so often nothing is shown
         self.calls: list[tuple[str, float, Progress]] = []
         self.going = 0
 
     def patience(self, progress: Progress) -> float:
         return 0.0 if self.calls else max(self.waits - asyncio.get_running_loop().time(), 0.0)
 
-    async def update(self, newest: Callable[[], Awaitable[Progress]]) -> Progress:
+    async def update(self, newest: Callable[[], Awaitable[Progress]]) -> Progress | None:
         await asyncio.sleep(max(self._allowed - asyncio.get_running_loop().time(), 0.0))
         progress = await newest()
+        if self.not_now:
+            self.not_now -= 1
+            return None
         await to_the_end(self._call("update", progress))
         self._allowed = asyncio.get_running_loop().time() + self.interval
         return progress
@@ -173,6 +177,14 @@ async def test_a_first_state_may_wait_for_newer_ones() -> None:
     shown = [len(progress.text) for _, _, progress in around.message.calls]
     assert shown[0] in {5, 6}
     assert shown[-1] == 10
+
+
+async def test_what_was_not_shown_after_all_is_shown_later() -> None:
+    around = Surroundings(Message())
+    around.message.not_now = 3
+    around.slot.show(said(1))
+    await asyncio.sleep(5)
+    assert [len(progress.text) for _, _, progress in around.message.calls] == [1]
 
 
 async def test_what_fades_is_shown_again() -> None:

@@ -106,6 +106,7 @@ def test_a_plain_answer():
         Started(RUN.session, RUN.message_id, "mock/m1"),
         Said("prt_1", "Hi"),
         Said("prt_1", " there"),
+        Said("prt_1", "", final=True),
         DONE,
     ]
 
@@ -113,7 +114,7 @@ def test_a_plain_answer():
 def test_what_the_deltas_did_not_give():
     run = machine()
     events = fed(run, user(), answer(6), text(6, ""), delta("Hi "), text(6, "Hi", end=True))
-    assert events[-1] == Said("prt_1", "Hi", whole=True)
+    assert events[-1] == Said("prt_1", "Hi", whole=True, final=True)
     assert said(events) == "Hi"
     assert fed(run, delta("late")) == []
 

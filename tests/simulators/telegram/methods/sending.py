@@ -120,6 +120,8 @@ def send_message_draft(core: Core, params: Params) -> bool:
     access.check_send(core, chat, thread)
     if utf16_len(said.text) > TEXT_UNITS:
         raise bad("MESSAGE_TOO_LONG")
+    if core.limits.drafts_count:
+        core.limiter.chat(chat.id)
     expires = core.clock.monotonic() + core.limits.draft_life
     number, now = params.integer("draft_id"), core.clock.wall()
     core.show_draft(chat, Draft(number, chat.id, thread, said.text, said.entities, now, expires))
