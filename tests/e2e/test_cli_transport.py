@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.e2e.harness import REF, Machine, finish, until
+from tests.e2e.harness import PATIENCE, REF, Machine, finish, until
 from tests.e2e.test_crashes import read_until
 
 pytestmark = pytest.mark.also("cli-newest", instead=True)
@@ -39,13 +39,13 @@ async def goes_on(machine: Machine) -> None:
 async def test_killed_when_the_process_has_been_started(machine: Machine) -> None:
     machine.model.on("long").say("received").hang()
     process = await machine.start_process("--config", str(machine.config), "start", REF, "long work", "--json")
-    await until(lambda: list((machine.state / "opencode").glob("run-ses*.json")), "the process is there")
+    await until(lambda: list((machine.state / "opencode").glob("run-ses*.json")), "the process is there", PATIENCE)
     process.send_signal(signal.SIGKILL)
     await finish(process)
     before = len(machine.model.asked("long"))
 
     async with machine.bot():
-        await until(lambda: looked_up(machine), "it was looked up")
+        await until(lambda: looked_up(machine), "it was looked up", PATIENCE)
         asked = machine.model.asked("long")
         assert len(asked) <= 1, "a prompt that opencode had stored was sent again"
         assert before <= len(asked)
@@ -63,7 +63,7 @@ async def test_killed_in_the_middle_of_a_run(machine: Machine) -> None:
     machine.model.on("long").say("received so far").call("bash", work).then_say("never")
     process = await machine.start_process("--config", str(machine.config), "start", REF, "long work", "--json")
     await read_until(process, "so far")
-    await until(lambda: state_of_runs(machine) == ["running"], "that it is under way is on disk")
+    await until(lambda: state_of_runs(machine) == ["running"], "that it is under way is on disk", PATIENCE)
     process.send_signal(signal.SIGKILL)
     await finish(process)
 
@@ -97,7 +97,7 @@ async def test_in_doubt_a_person_is_asked(machine: Machine) -> None:
     assert len(machine.model.asked("go on")) == 2
 
     async with machine.bot():
-        await until(lambda: over(machine), "it was looked up")
+        await until(lambda: over(machine), "it was looked up", PATIENCE)
     run = await last_run(machine)
     assert run["state"] == "failed"
     assert "cannot be told" in str(run["error"])
