@@ -186,7 +186,7 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
         {host: ForgeConfig(f.kind, f.token.get_secret_value(), f.api_base) for host, f in settings.forges.items()},
         clock,
     )
-    issues = Issues(store, projects, forges.get, complain)
+    issues = Issues(store, projects, audience, forges.get, complain)
     doctor = Doctor(
         settings,
         surroundings.config,

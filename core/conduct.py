@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from core.errors import KugetsuError, NotFound, RefError, SessionExists, UsageEr
 from core.issues import Issues
 from core.model import IssueRef, Project, Run, RunState, Session, SessionKey, SessionState
 from core.offers import Offers
-from core.ports import Reply, Store
+from core.ports import MADE, Reply, Store, source_of
 from core.projects import Projects
 from core.prompts import Prompts, checked
 from core.records import forked_data, session_data
@@ -49,6 +50,7 @@ class Conductor:
         self._prompts = prompts
         self._audience = audience
         self._offers = offers
+        self._naming = asyncio.Lock()  # a name is chosen and noted in one go
         self.commands: dict[str, Callable[[Command, Caller], Awaitable[Reply]]] = {
             "start": self._start,
             "new": self._new,
@@ -101,9 +103,30 @@ class Conductor:
         title = checked(command.message)
         project = await self._callers.project_meant("", caller)
         local = refs.local_project(project.path.name)
-        taken = [s.key.ref.number for s in await self._store.sessions() if s.key.ref.project.key == local.key]
-        key = SessionKey(IssueRef(local, max(taken, default=0) + 1))
+
+        def free(taken: Sequence[SessionKey]) -> SessionKey:
+            numbers = [key.ref.number for key in taken if key.ref.project.key == local.key]
+            return SessionKey(IssueRef(local, max(numbers, default=0) + 1))
+
+        key, _ = await self._named(caller, free)
         return await self._begin(key, project, title_of(title), title, caller)
+
+    async def _named(
+        self, caller: Caller, free: Callable[[Sequence[SessionKey]], SessionKey]
+    ) -> tuple[SessionKey, bool]:
+        """What a message's session is called, and whether it was called that before a crash: the same message must not
+        make two.
+        """
+        async with self._naming:
+            made = [operation for operation in await self._store.open_operations() if operation.kind == MADE]
+            names = {operation.subject: refs.parse_session(str(operation.data["session"])) for operation in made}
+            source = source_of(caller.row)
+            if source in names:
+                return names[source], True
+            key = free([*(session.key for session in await self._store.sessions()), *names.values()])
+            if source:
+                await self._store.begin(MADE, source, {"session": str(key)})
+            return key, False
 
     async def _begin(self, key: SessionKey, project: Project, title: str, prompt: str, caller: Caller) -> Reply:
         """Start `key`, or say what there is already."""
@@ -149,11 +172,17 @@ class Conductor:
         project = await self._projects.get(parent.key.ref.project)
         at = await self._run_numbered(parent, command.option("at")) if command.option("at") else None
         message = checked(command.message) if command.message else ""
-        session = await self._sessions.plan_fork(parent, name, project, at, message)
+
+        def free(taken: Sequence[SessionKey]) -> SessionKey:
+            return SessionKey(parent.key.ref, name or refs.free_name(parent.key.ref, taken))
+
+        key, again = await self._named(caller, free)
+        session = await self._store.session(key) if again else None
+        if session is None or not session.agent_id:  # else a process died that had just made it
+            session = await self._sessions.plan_fork(parent, key.name, project, at, message)
         place = await self._prompts.show(caller, session)
         if message:
             return await self._prompts.accept(session, message, caller, place, view.starting(session), once=True)
-        key = session.key
         try:
             session = await self._sessions.prepare(key, project, lambda said: self._audience.tell(key, said))
         except KugetsuError:

@@ -2,8 +2,9 @@
 
     take ─▶ inbox row ─▶ (joined, or held and asked about) ─▶ placed ─▶ decided ─▶ reply on its way ─▶ row closed
 
-A process that dies anywhere in between leaves the row open; the next one goes on with it. What the row had made by then
-(a run, a reply) carries its number and is made once.
+What makes prompts keeps its order chat by chat; other commands never wait behind it, nor hold it up. A process that
+dies anywhere in between leaves the row open; the next one goes on with it. What the row had made by then (a run, a
+session, a reply) carries its number and is made once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -24,17 +25,20 @@ from core.errors import KugetsuError, StoreError
 from core.intake import Reception, refusal
 from core.live import Complain
 from core.messages import Mark
-from core.model import Attachment, Inbound, Place, RunState
+from core.model import Attachment, Inbound, Place, Run, RunState
 from core.people import People
 from core.placing import Placing
-from core.ports import Clock, Press, Received, Reply, Store
+from core.ports import Clock, Press, Received, Reply, Store, source_of
 from core.relay import Relay
 from core.tasks import Beside
 
 LATE = timedelta(seconds=5)  # younger than this at the start: it is news, not backlog
 CATCH_UP = 5.0  # seconds after which what a platform still has waiting is not waited for any more
 AGAIN = 5.0  # seconds until a message that could not be recorded is tried again
+LEAVING = 3.0  # seconds that what is being decided gets to come to its end when the bot is stopped
+SLACK = timedelta(seconds=1)  # platforms count a message's time in whole seconds
 HELD = "held"
+IN_ORDER = {"start", "new", "continue", "fork", "retry", "watch", "unwatch"}  # make prompts, or say where they go
 
 
 class Strangers(Protocol):
@@ -84,6 +88,9 @@ class Inbox:
         self._lines: defaultdict[tuple[str, str], _Line] = defaultdict(_Line)
         self._late: dict[str, list[Received]] = {}  # by platform, until all that waited there is in
         self._since: dict[str, datetime] = {}
+        self._left: set[int] = set()  # rows that a dead process may have been at
+        self._out_of_line: set[asyncio.Task[None]] = set()
+        self._deciding = asyncio.Lock()
         self._beside = Beside()
         self._closed = False
 
@@ -91,22 +98,28 @@ class Inbox:
         """Before the first `take` of a platform: what a process that died left undecided is taken up."""
         left = await self._store.open_inbound(platform)
         self._since[platform] = self._clock.now()
+        self._left |= {received.row for received in left}
         self._late[platform] = [received for received in left if not received.held]
         self._beside.start(self._stop_waiting(platform), name=f"catching up {platform}")
 
     async def close(self) -> None:
-        """Take nothing more up; what is under way comes to its end."""
+        """Take nothing more up; what is under way comes to its end, or is the next process's."""
         self._closed = True
-        workers = [line.worker for line in self._lines.values() if line.worker]
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        tasks = self._under_way()
+        if tasks:
+            await asyncio.wait(tasks, timeout=LEAVING)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._beside.close()
 
     async def quiet(self) -> None:
         """Wait until all that came is decided."""
-        while workers := [line.worker for line in self._lines.values() if line.worker]:
-            await asyncio.wait(workers)
+        while tasks := self._under_way():
+            await asyncio.wait(tasks)
+
+    def _under_way(self) -> list[asyncio.Task[None]]:
+        return [*self._out_of_line, *(line.worker for line in self._lines.values() if line.worker)]
 
     # ── Mail ───────────────────────────────────────────────────────────────────────────────────
 
@@ -116,11 +129,13 @@ class Inbox:
         self._fault("messages received")
         for each in received:
             late = self._late.get(each.inbound.platform)
-            if late is not None and self._since[each.inbound.platform] - each.inbound.at > LATE:
-                late.append(each)
-            else:
+            if late is None:
                 self._see(each)
                 self._enqueue(each)
+            else:  # in order behind what has waited longer
+                late.append(each)
+                if not self._is_late(each):
+                    self._see(each)
         if not more:
             for platform in {inbound.platform for inbound in inbounds} or set(self._late):
                 await self._caught_up(platform)
@@ -151,21 +166,42 @@ class Inbox:
 
     async def _stop_waiting(self, platform: str) -> None:
         await self._clock.sleep(CATCH_UP)
-        await self._caught_up(platform)
+        while platform in self._late:
+            await self._caught_up(platform)
+            if platform in self._late:  # the disk was full
+                await self._clock.sleep(AGAIN)
+
+    def _is_late(self, received: Received) -> bool:
+        return self._since[received.inbound.platform] - received.inbound.at > LATE
 
     async def _caught_up(self, platform: str) -> None:
-        late = self._late.pop(platform, None)
-        if not late:
+        waited = self._late.pop(platform, [])
+        if not waited:
             return
-        places: defaultdict[Place, list[Received]] = defaultdict(list)
-        for received in sorted(late, key=lambda received: received.row):
-            placed = replace(received, inbound=await self._placing.of(received.inbound))
-            if self._people.role(placed.inbound.person.id) > Role.NONE and await self._concerns_us(placed.inbound):
-                places[placed.inbound.place].append(received)
-            else:
-                self._enqueue(received)
-        for place, messages in places.items():
-            await self._settle_backlog(place, messages)
+        try:
+            still = {received.row for received in await self._store.open_inbound(platform) if not received.held}
+            news: list[Received] = []
+            places: defaultdict[Place, list[Received]] = defaultdict(list)
+            for received in sorted(waited, key=lambda received: received.row):
+                if received.row in still:
+                    place = await self._place_of_backlog(received)
+                    (places[place] if place else news).append(received)
+            for place, messages in places.items():
+                await self._settle_backlog(place, messages)
+        except StoreError as error:
+            self._complain(f"what came on {platform} while kugetsu was not there could not be settled", error)
+            self._late[platform] = waited
+            return
+        for received in news:
+            self._enqueue(received)
+
+    async def _place_of_backlog(self, received: Received) -> Place | None:
+        """Where it is asked whether to run it so late; None: nobody needs to be asked."""
+        if not self._is_late(received) or await self._store.run_of_source(source_of(received.row)):
+            return None
+        inbound = await self._placing.of(received.inbound)
+        known = self._people.role(inbound.person.id) > Role.NONE
+        return inbound.place if known and await self._concerns_us(inbound) else None
 
     async def _settle_backlog(self, place: Place, messages: list[Received]) -> None:
         found = delivery.backlog([m.inbound for m in messages], self._clock.now(), self._policy)
@@ -191,15 +227,18 @@ class Inbox:
         if self._people.role(press.person.id) < Role.DRIVER:
             return refusal(view.not_allowed(press.person, Role.DRIVER))
         try:
-            left = await self._store.open_inbound(press.place.platform)
-            held = [received for received in left if received.held == question]
-            if not held:
-                return refusal(view.held_no_more())
-            run = {"run": held, "last": held[-1:], "drop": []}.get(choice, held)
-            for received in held:
-                if received not in run:
-                    await self._store.close_inbound(received.row, "ignored", f"discarded by {press.person.name}")
-            await self._store.hold_inbound([received.row for received in run], "")
+            async with self._deciding:  # once, whoever presses
+                left = await self._store.open_inbound(press.place.platform)
+                held = [received for received in left if received.held == question]
+                if not held or choice not in CHOICES:
+                    return refusal(view.held_no_more())
+                run = CHOICES[choice](held)
+                for received in held:
+                    if received not in run:
+                        await self._store.close_inbound(received.row, "ignored", f"discarded by {press.person.name}")
+                await self._store.hold_inbound([received.row for received in run], "")
+            detail = f"{choice}: {len(held)} messages"
+            await self._store.audit(press.person.id, "decide backlog", question, press.place, detail)
         except StoreError as error:
             return refusal(error)
         said = view.backlog_decided(choice, len(held), press.person)
@@ -214,6 +253,10 @@ class Inbox:
         for received in await self._store.open_inbound(platform):
             if received.held:
                 places[received.held].append(received)
+        for post in await self._store.open_posts(platform):
+            kind, _, question = post.key.partition(":")
+            if kind == HELD and question.partition(":")[0] not in places:
+                self._relays[platform].close(post, str(view.held_no_more()))
         for question, held in places.items():
             placed = await self._placing.of(held[0].inbound)
             await self._relays[platform].question(
@@ -225,6 +268,11 @@ class Inbox:
     def _enqueue(self, received: Received) -> None:
         if self._closed:
             return  # the row is open: the next process takes it up
+        if not _in_order(received.inbound):
+            task = asyncio.create_task(self._alone(received), name=f"message {received.row}")
+            self._out_of_line.add(task)
+            task.add_done_callback(self._out_of_line.discard)
+            return
         key = (received.inbound.platform, received.inbound.place.chat)
         line = self._lines[key]
         line.waiting.append(received)
@@ -232,9 +280,13 @@ class Inbox:
         if line.worker is None:
             line.worker = asyncio.create_task(self._work(key, line), name=f"inbox {key}")
 
+    async def _alone(self, received: Received) -> None:
+        while not await self._handled([received]):
+            await self._clock.sleep(AGAIN)
+
     async def _work(self, key: tuple[str, str], line: _Line) -> None:
         try:
-            while line.waiting:
+            while line.waiting and not self._closed:
                 together = await self._together(line)
                 while not await self._handled(together):
                     await self._clock.sleep(AGAIN)
@@ -246,18 +298,31 @@ class Inbox:
     async def _together(self, line: _Line) -> list[Received]:
         """The next message, and those that belong to it: an album, a paste cut in pieces."""
         together = [line.waiting.popleft()]
-        while (patience := together[-1].inbound.joins) and not self._closed:
-            if not line.waiting:
-                line.came.clear()
-                waiting = asyncio.create_task(line.came.wait())
-                timer = asyncio.create_task(self._clock.sleep(patience))
-                await asyncio.wait([waiting, timer], return_when=asyncio.FIRST_COMPLETED)
-                for task in (waiting, timer):
-                    task.cancel()
-            if not line.waiting or not _belongs(together[-1].inbound, line.waiting[0].inbound):
-                break
-            together.append(line.waiting.popleft())
+        while (following := await self._following(line, together[-1])) is not None:
+            line.waiting.remove(following)
+            together.append(following)
         return together
+
+    async def _following(self, line: _Line, before: Received) -> Received | None:
+        """What belongs to `before`, once it is there; None when nothing came in time."""
+        waits = timedelta(seconds=before.inbound.joins) - (self._clock.now() - before.at)
+        timer = (
+            asyncio.create_task(self._clock.sleep(max(waits.total_seconds(), 0.0))) if before.inbound.joins else None
+        )
+        try:
+            while timer and not self._closed:
+                if found := next((each for each in line.waiting if _belongs(before, each)), None):
+                    return found
+                if timer.done():
+                    return None
+                line.came.clear()
+                came = asyncio.create_task(line.came.wait())
+                await asyncio.wait([came, timer], return_when=asyncio.FIRST_COMPLETED)
+                came.cancel()
+            return None
+        finally:
+            if timer:
+                timer.cancel()
 
     async def _handled(self, together: list[Received]) -> bool:
         """False when that could not be recorded."""
@@ -268,83 +333,119 @@ class Inbox:
             return False
         except Exception as error:  # noqa: BLE001  one message must not block those behind it
             self._complain(f"message {together[0].row} could not be worked on", error)
-            for received in together:
-                await self._close_quietly(received.row, "failed", "kugetsu itself failed; its log says more")
+            await self._failed(together)
         return True
 
-    async def _handle(self, together: list[Received]) -> None:
+    async def _failed(self, together: list[Received]) -> None:
         first = together[0]
+        reply = Reply(view.internal_error(), ok=False, code="internal")
+        try:
+            await self._store.close_inbound(
+                first.row, "failed", "kugetsu itself failed; its log says more", None, _rows(together[1:])
+            )
+            if self._people.role(first.inbound.person.id) > Role.NONE:
+                await self._relays[first.inbound.platform].reply(first.inbound, first.row, reply)
+        except Exception as error:  # noqa: BLE001  as above
+            self._complain(f"that message {first.row} failed could not be said", error)
+
+    async def _handle(self, together: list[Received]) -> None:
+        first, parts = together[0], _rows(together[1:])
         inbound = await self._placing.of(_joined([received.inbound for received in together]))
-        if self._people.role(inbound.person.id) is Role.NONE:
-            await self._stranger(first, inbound)
+        close = self._store.close_inbound
+        if first.row in self._left and await self._store.post(f"in:{first.row}:0:0"):
+            # Its reply is on its way: it was decided.
+            made = await self._store.run_of_source(source_of(first.row))
+            await close(first.row, "accepted", "", made.id if made else None, parts)
+        elif self._people.role(inbound.person.id) is Role.NONE:
+            await self._stranger(first, inbound, parts)
         elif inbound.edited:
             await self._edited(first, inbound)
         elif not await self._concerns_us(inbound):
-            await self._store.close_inbound(first.row, "ignored", "not for kugetsu: no command, reply or mention")
-        elif await self._answers_question(inbound):
-            await self._store.close_inbound(first.row, "accepted", "the answer to a question")
+            await close(first.row, "ignored", "not for kugetsu: no command, reply or mention", None, parts)
+        elif await self._answers_question(first, inbound):
+            await close(first.row, "accepted", "the answer to a question", None, parts)
         else:
-            await self._decide(first, inbound)
-        for rest in together[1:]:
-            await self._store.close_inbound(rest.row, "accepted", "part of the message before")
+            await self._decide(first, inbound, parts)
 
-    async def _decide(self, received: Received, inbound: Inbound) -> None:
-        relay = self._relays[inbound.platform]
+    async def _decide(self, received: Received, inbound: Inbound, parts: Sequence[int] = ()) -> Reply:
+        relay, row = self._relays[inbound.platform], received.row
         attachments: tuple[Attachment, ...] = ()
         try:
-            text, attachments, notes = await self._arrivals.of(relay.messenger, inbound, received.row)
-            for note in notes:
-                await relay.send(inbound.place, note)
+            text, attachments, notes = await self._arrivals.of(relay.messenger, inbound, row)
+            for number, note in enumerate(notes):
+                await relay.note(inbound.place, note, f"in:{row}:note{number}")
             inbound = replace(inbound, text=text)
             line = await self._placing.deep_link(inbound)
-            reply = await self._reception.decide(received.row, replace(inbound, text=line), attachments)
+            reply = await self._reception.decide(row, replace(inbound, text=line), attachments)
         except StoreError:
             raise
         except KugetsuError as error:
             reply = refusal(error)
         self._fault("message decided")
-        await relay.reply(inbound, received.row, reply)
+        await relay.reply(inbound, row, reply)
         self._fault("reply recorded")
-        await self._reception.close(received.row, reply)
+        await self._reception.close(row, reply, parts)
         self._fault("message closed")
         if inbound.message and reply.run is None and (reply.ok or not reply.document.buttons):
             relay.mark(inbound.place, inbound.message, Mark.DONE if reply.ok else Mark.FAILED)
+        return reply
 
-    async def _stranger(self, received: Received, inbound: Inbound) -> None:
+    async def _stranger(self, received: Received, inbound: Inbound, parts: Sequence[int]) -> None:
         reply = await self._strangers.answer(inbound)
         if reply is not None:
             await self._relays[inbound.platform].reply(inbound, received.row, reply)
-        await self._store.close_inbound(received.row, "ignored" if reply is None else "refused", "nobody known")
+        outcome = "ignored" if reply is None else "accepted" if reply.ok else "refused"
+        await self._store.close_inbound(received.row, outcome, f"{inbound.person.id} is not known here", None, parts)
 
     async def _edited(self, received: Received, inbound: Inbound) -> None:
         """An entry that waits is changed; a refused message is tried again as it is now; what is at work stays."""
         relay = self._relays[inbound.platform]
         before = await self._store.inbound_of(inbound.platform, inbound.place.chat, inbound.message)
-        if before is None or (before.outcome == "refused" and before.run is None):
-            await self._decide(received, replace(inbound, edited=False))
+        if before is None or (before.run is None and before.outcome in {"refused", "failed", "ignored"}):
+            if not await self._concerns_us(inbound):
+                await self._store.close_inbound(
+                    received.row, "ignored", "not for kugetsu: no command, reply or mention"
+                )
+                return
+            reply = await self._decide(received, replace(inbound, edited=False))
+            if before and reply.ok:  # the next edit changes what this one made
+                await self._store.close_inbound(before.row, "accepted", "after an edit", reply.run)
+            return
+        if before.held:
+            await self._store.hold_inbound([received.row], before.held)
             return
         run = await self._store.run(before.run) if before.run is not None else None
         if run is None:
             await self._store.close_inbound(received.row, "ignored", "an edit of a message that became no prompt")
             return
-        if run.state is RunState.QUEUED and not commands.is_command(inbound.text):
-            await self._store.save_run(replace(run, prompt=inbound.text))
-            said = view.entry_changed(run)
-        else:
-            said = view.too_late_to_change(run)
+        changed = not commands.is_command(inbound.text) and await self._changed(run, before.inbound, inbound)
+        said = view.entry_changed(run) if changed else view.too_late_to_change(run)
         await relay.reply(inbound, received.row, Reply(said))
         await self._store.close_inbound(received.row, "accepted", "an edit", run.id)
 
-    async def _answers_question(self, inbound: Inbound) -> bool:
+    async def _changed(self, run: Run, before: Inbound, after: Inbound) -> bool:
+        """Whether the run still waited, and so has the new text now. Of a joined message, only its part changes."""
+        old, new = before.text.strip(), after.text.strip()
+
+        def change(now: Run) -> Run:
+            if now.state is not RunState.QUEUED:
+                return now
+            text = now.prompt.replace(old, new, 1) if old and old in now.prompt else new
+            return replace(now, prompt=text.strip() or view.ONLY_FILES)
+
+        now = await self._store.change_run(run.id, change)
+        return now is not None and now.state is RunState.QUEUED
+
+    async def _answers_question(self, received: Received, inbound: Inbound) -> bool:
         """A reply to a request of the agent's is the answer to it."""
         if not inbound.reply_to or commands.is_command(inbound.text):
             return False
         press = await self._placing.answer(inbound)
         if press is None:
-            return False
+            return received.row in self._left and await self._placing.has_answered(inbound)
         reply = await self._reception.press(press)
         if not reply.ok:
-            await self._relays[inbound.platform].send(inbound.place, reply.document)
+            await self._relays[inbound.platform].reply(inbound, received.row, reply)
         return True
 
     async def _concerns_us(self, inbound: Inbound) -> bool:
@@ -364,27 +465,58 @@ class Inbox:
     def _see(self, received: Received) -> None:
         """The receipt: at once, before anything is worked out."""
         inbound = received.inbound
-        known = self._people.role(inbound.person.id) > Role.NONE
-        if known and inbound.message and not inbound.edited:
-            self._beside.start(self._receipt(inbound), name=f"receipt {received.row}")
+        if not inbound.message or inbound.edited or self._people.role(inbound.person.id) is Role.NONE:
+            return
+        if inbound.addressed or inbound.direct:
+            self._relays[inbound.platform].mark(inbound.place, inbound.message, Mark.SEEN)
+        else:
+            self._beside.start(self._see_in_thread(inbound))
 
-    async def _receipt(self, inbound: Inbound) -> None:
+    async def _see_in_thread(self, inbound: Inbound) -> None:
         try:
-            if await self._concerns_us(inbound):
+            if await self._store.session_at(inbound.place):
                 self._relays[inbound.platform].mark(inbound.place, inbound.message, Mark.SEEN)
-        except KugetsuError as error:
-            self._complain("no receipt", error)
-
-    async def _close_quietly(self, row: int, outcome: str, reason: str) -> None:
-        try:
-            await self._store.close_inbound(row, outcome, reason)
-        except KugetsuError as error:
-            self._complain(f"message {row} could not be closed", error)
+        except StoreError as error:
+            self._complain(f"no receipt in {inbound.place}", error)
 
 
-def _belongs(first: Inbound, second: Inbound) -> bool:
-    same = (first.person.id, first.place) == (second.person.id, second.place)
-    return same and not second.edited and not commands.is_command(second.text)
+def _last(held: Sequence[Received]) -> Sequence[Received]:
+    """With the edits of it that came after it."""
+    last = max((n for n, received in enumerate(held) if not received.inbound.edited), default=len(held) - 1)
+    return held[last:]
+
+
+# What of the messages that were held each button has run.
+CHOICES: dict[str, Callable[[Sequence[Received]], Sequence[Received]]] = {
+    "run": lambda held: held,
+    "last": _last,
+    "drop": lambda _held: (),
+}
+
+
+def _in_order(inbound: Inbound) -> bool:
+    """Prompts, what makes them, and what says where they go."""
+    if inbound.edited or not commands.is_command(inbound.text):
+        return True
+    spec = commands.find(inbound.text[1:].split(maxsplit=1)[0])
+    return spec is not None and spec.name in IN_ORDER
+
+
+def _rows(messages: Sequence[Received]) -> list[int]:
+    return [received.row for received in messages]
+
+
+def _belongs(before: Received, after: Received) -> bool:
+    """By what is stored, so that a process that takes them up again finds the same."""
+    first, second = before.inbound, after.inbound
+    joins = timedelta(seconds=first.joins)
+    return (
+        (first.person.id, first.place) == (second.person.id, second.place)
+        and not second.edited
+        and not commands.is_command(second.text)
+        and after.at - before.at <= joins
+        and second.at - first.at <= joins + SLACK
+    )
 
 
 def _joined(inbounds: Sequence[Inbound]) -> Inbound:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
+from core.audience import Audience
 from core.errors import ForgeError, KugetsuError, UsageError
 from core.live import Complain
 from core.model import IssueRef, ProjectRef, SessionKey
@@ -22,9 +23,12 @@ ForgeOf = Callable[[ProjectRef], Forge | None]  # only what the configuration li
 class Issues:
     """Asks forges; a forge that fails costs what it would have told, never the start of a session with a message."""
 
-    def __init__(self, store: Store, projects: Projects, forge_of: ForgeOf, complain: Complain) -> None:
+    def __init__(
+        self, store: Store, projects: Projects, audience: Audience, forge_of: ForgeOf, complain: Complain
+    ) -> None:
         self._store = store
         self._projects = projects
+        self._audience = audience
         self._forge_of = forge_of
         self._complain = complain
         self._beside: set[asyncio.Task[None]] = set()
@@ -90,7 +94,9 @@ class Issues:
     async def _name(self, key: SessionKey) -> None:
         try:
             issue = await self.read(key.ref)
-            await self._store.change_session(key, lambda now: replace(now, title=issue.title))
+            named = await self._store.change_session(key, lambda now: replace(now, title=issue.title))
+            if named:
+                await self._audience.renamed(named)
         except KugetsuError as error:
             self._complain(f"the title of {key} could not be read", error)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core import commands, refs
-from core.messages import PostKind
+from core.messages import PostKind, is_chain
 from core.model import Inbound, PermissionRequest
 from core.offers import Offers
 from core.ports import Ask, Press, Store
@@ -45,7 +45,7 @@ class Placing:
             return inbound  # a link and nothing else begins something new
         if (inbound.direct or inbound.addressed) and await self._store.session_at(inbound.place) is None:
             run = await self._store.last_run_in(inbound.person.id, platform, chat)
-            if run and run.place.thread and await self._store.session_at(run.place):
+            if run and is_chain(run.place) and await self._store.session_at(run.place):
                 return replace(inbound, place=run.place)
         return inbound
 
@@ -67,6 +67,12 @@ class Placing:
             return None
         reply, text = button
         return Press(f"reply {inbound.event_id}", f"{ask.id}:{reply}", inbound.person, inbound.place, text)
+
+    async def has_answered(self, inbound: Inbound) -> bool:
+        """Whether a message was the answer to a request, before the process died that took it for that."""
+        post = await self._store.post_at(inbound.platform, inbound.place.chat, inbound.reply_to)
+        ask = await self._store.ask(post.ask) if post and post.ask is not None else None
+        return ask is not None and ask.decided_by == inbound.person.id
 
     async def deep_link(self, inbound: Inbound) -> str:
         """`/start <token>` of a link that opens kugetsu says what the link was made for; a bare `/start` greets."""

@@ -18,7 +18,7 @@ from core.inbox import Inbox
 from core.messages import Post, PostKind, PostState
 from core.model import CONSOLE, Run, RunState, SessionKey, SessionState
 from core.offers import Offers
-from core.ports import Ask, Clock, RunReport, Store
+from core.ports import MADE, Ask, Clock, RunReport, Store, source_of
 from core.relay import Relay, question_of
 
 
@@ -49,6 +49,7 @@ class Recovery:
         for platform in self._relays:
             await self._inbox.open(platform)
             await self._inbox.remind(platform)
+        await self._forget_made()
         return await self.waiting()
 
     async def report_cut(self) -> list[RunReport]:
@@ -80,6 +81,13 @@ class Recovery:
         """Sessions with prompts that were accepted and not yet answered."""
         found = {run.session.key: run.session for run in await self._store.unfinished_runs()}
         return list(found.values())
+
+    async def _forget_made(self) -> None:
+        """What messages were about to make that nobody decides again: lines of terminals."""
+        again = {source_of(row.row) for platform in self._relays for row in await self._store.open_inbound(platform)}
+        for operation in await self._store.open_operations():
+            if operation.kind == MADE and operation.subject not in again:
+                await self._store.end(operation)
 
     async def _cut(self, run: Run) -> RunReport | None:
         text = await self._store.received_text(run.id)

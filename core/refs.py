@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -78,6 +78,14 @@ def parse_name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise _error(text, "a fork's name has letters, digits, `-` and `_`, at most 40")
     return text
+
+
+def free_name(ref: IssueRef, taken: Iterable[SessionKey]) -> str:
+    """For a fork that nobody has named."""
+    keys, number = {key.key for key in taken}, 1
+    while SessionKey(ref, f"fork-{number}").key in keys:
+        number += 1
+    return f"fork-{number}"
 
 
 def parse_project(text: str, default_instance: str = "github.com") -> ProjectRef:

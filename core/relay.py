@@ -208,6 +208,10 @@ class Relay:
             document = Document(text, reply.document.buttons if place == places[-1] else ())
             await self._post(place, document, f"in:{row}:{number}", PostKind.REPLY, under)
 
+    async def note(self, place: Place, document: Document, key: str) -> None:
+        """A notice, once."""
+        await self._post(place, document, key, PostKind.NOTICE)
+
     async def question(self, place: Place, document: Document, key: str) -> None:
         """A question of kugetsu's own, ringing; `settle_question` with its key ends it."""
         await self._post(place, document, key, PostKind.ASK, silent=False)

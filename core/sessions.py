@@ -86,7 +86,7 @@ class Sessions:
             data |= {"before": following.message_id if following else "", "snapshot": at.snapshot_after}
         title = title_of(message) or parent.title
         async with self._planning:
-            key = SessionKey(parent.key.ref, name or await self._free_name(parent))
+            key = SessionKey(parent.key.ref, name)
             if stuck := await self._stuck(key):
                 return stuck
             if await self._store.session(key):  # gone; what is in its worktree must not be written over
@@ -299,13 +299,6 @@ class Sessions:
             if operation.kind in {START, FORK} and operation.subject == key.key:
                 return operation
         return None
-
-    async def _free_name(self, parent: Session) -> str:
-        taken = {other.key.key for other in await self._store.sessions()}
-        number = 1
-        while SessionKey(parent.key.ref, f"fork-{number}").key in taken:
-            number += 1
-        return f"fork-{number}"
 
 
 def title_of(message: str) -> str:

@@ -8,7 +8,7 @@ from core import commands, view
 from core.access import Role
 from core.callers import Caller
 from core.commands import Command
-from core.errors import KugetsuError, UsageError
+from core.errors import KugetsuError, NotAllowed, UsageError
 from core.intake import refusal
 from core.model import Document, Inbound, PersonId
 from core.people import People
@@ -42,7 +42,9 @@ class Strangers:
         if name == "whoami":
             key = PersonId(f"{inbound.person.id} code")
             return self._once(key, lambda: Reply(self._code(inbound)))
-        return self._once(inbound.person.id, lambda: Reply(view.stranger(inbound.person)))
+        return self._once(
+            inbound.person.id, lambda: Reply(view.stranger(inbound.person), ok=False, code=NotAllowed.code)
+        )
 
     def _once(self, key: PersonId, reply: Callable[[], Reply]) -> Reply | None:
         if key in self._told or len(self._told) > 10_000:

@@ -90,7 +90,9 @@ class Upkeep:
         if not force and (stake := await self._ending.stake(session)):
             raise NotAllowed(view.at_stake(session, stake), f"`/destroy {session.key} --force` loses it.")
         await self._audience.tell(session.key, view.destroyed(session))
+        places = await self._store.places(session.key)
         await self._ending.destroy(session, force=force)
+        await self._audience.ended(session, places)
         await self._audit(caller, "destroy", session)
         return Reply(view.destroyed(session), data=session_data(session, []))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -41,10 +42,10 @@ class Desk:
         """All is committed when this returns, presses apart: they are answered on their own."""
         events = [parse.parse(raw, self._me) for raw in raws]
         async with self._lock:
-            for moved in events:
-                if isinstance(moved, Moved):  # first: messages of the new chat belong to the old one's sessions
-                    await self._mail.moved(parse.PLATFORM, moved.chat, moved.to)
-            inbounds = [event for event in events if isinstance(event, Inbound)]
+            moves = {event.chat: event.to for event in events if isinstance(event, Moved)}
+            for chat, to in moves.items():  # first: messages of the new chat belong to the old one's sessions
+                await self._mail.moved(parse.PLATFORM, chat, to)
+            inbounds = [_moved(event, moves) for event in events if isinstance(event, Inbound)]
             for inbound in inbounds:
                 self._traffic.seen(inbound.place.chat, inbound.message)
             if inbounds or (self._more and not more):
@@ -72,3 +73,9 @@ class Desk:
                 self._told.clear()
             self._told.add(key)
             self._presses.track(self._tell(event.place, event.message, event.tell))
+
+
+def _moved(inbound: Inbound, moves: Mapping[str, str]) -> Inbound:
+    """What was written just before its chat moved belongs where the chat's sessions are now."""
+    chat = moves.get(inbound.place.chat, inbound.place.chat)
+    return replace(inbound, place=replace(inbound.place, chat=chat))

@@ -10,7 +10,7 @@ import structlog
 
 from adapters.telegram import render as renderer
 from adapters.telegram.calls import Calls
-from core.errors import ChatError, KugetsuError
+from core.errors import ChatError, ChatLimited, KugetsuError
 from core.messages import Mail
 from core.ports import Press, Reply
 
@@ -56,12 +56,19 @@ class Presses:
         await asyncio.wait({work}, timeout=self._calls.times.press)
         text, alert = _answer(work) if work.done() else (WORKING, False)
         try:
-            async with self._calls.translate():
-                await self._calls.bot.answer_callback_query(
-                    press.id.removeprefix("cb:"), text=text or None, show_alert=alert or None
-                )
+            try:
+                await self._say(press, text, alert=alert)
+            except ChatLimited as limited:
+                await asyncio.sleep(limited.retry_after)
+                await self._say(press, text, alert=alert)
         except ChatError as error:  # too late, or not reachable: what was decided stands, and is shown in its place
             self._log.info("a press could not be answered", reason=str(error))
+
+    async def _say(self, press: Press, text: str, *, alert: bool) -> None:
+        async with self._calls.translate():
+            await self._calls.bot.answer_callback_query(
+                press.id.removeprefix("cb:"), text=text or None, show_alert=alert or None
+            )
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -72,8 +72,8 @@ class ModelEndpoint:
             error = {"error": {"message": first.message, "type": "error", "code": first.status}}
             return web.json_response(error, status=first.status, headers=first.headers)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
-        await response.prepare(request)
         try:
+            await response.prepare(request)
             await self._stream(response, first, pieces)
         except ConnectionResetError:
             pass  # opencode stopped listening: an abort

@@ -36,10 +36,14 @@ class ManualClock:
 
 
 class LoopClock:
-    """A `core.ports.Clock` on the event loop's own time, for loops whose time is virtual."""
+    """A `core.ports.Clock` on the event loop's own time, for loops whose time is virtual. Read in threads as well."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def now(self) -> datetime:
-        return datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=asyncio.get_running_loop().time())
+        self._loop = self._loop or asyncio.get_running_loop()
+        return datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=self._loop.time())
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

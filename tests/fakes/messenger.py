@@ -45,6 +45,7 @@ class FakeMessenger:
     traits: Traits = field(default_factory=Traits)
     direct: Callable[[Place], bool] = lambda place: not place.chat.startswith("group")
     chat_limit: tuple[int, float] = (1000, 1.0)
+    account_limit: tuple[int, float] = (1000, 1.0)
     messages: list[Message] = field(default_factory=list)
     drafts: list[tuple[Place, int, Page, float]] = field(default_factory=list)
     marks: list[tuple[str, Mark]] = field(default_factory=list)
@@ -55,6 +56,8 @@ class FakeMessenger:
     files: dict[str, bytes] = field(default_factory=dict)
     takes: float = 0.0  # seconds of a call
     down: bool = False
+    finds: bool = True
+    refuses: set[str] = field(default_factory=set)  # of every message: format | buttons
     gone: dict[Place, Place | None] = field(default_factory=dict)
     faults: dict[str, list[tuple[ChatError, bool]]] = field(default_factory=dict)
     hanging: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -76,6 +79,10 @@ class FakeMessenger:
 
     def find_text(self, part: str) -> list[Message]:
         return [message for message in self.messages if part in message.text and not message.deleted]
+
+    def of(self, method: str) -> list[float]:
+        """When `method` was called."""
+        return [at for name, _, at in self.calls if name == method]
 
     async def until(self, condition: Callable[[], object], seconds: float = 5.0) -> None:
         """Looked at whenever a call was made."""
@@ -99,7 +106,7 @@ class FakeMessenger:
         return (Limit(f"{self.platform}:{place.chat}", *self.chat_limit),)
 
     def account_limits(self) -> tuple[Limit, ...]:
-        return (Limit(self.platform, 1000, 1.0),)
+        return (Limit(self.platform, *self.account_limit),)
 
     def pages(self, markdown: str) -> list[Page]:
         return [Page(markdown[i : i + PAGE], "formatted") for i in range(0, len(markdown), PAGE) if markdown.strip()]
@@ -114,6 +121,7 @@ class FakeMessenger:
         def effect() -> str:
             if not message.page.text.strip() and not message.file and not message.content:
                 raise ChatFormat("message text is empty")
+            self._refuse(message)
             sent = Message(str(next(self._ids)), place, message, self._now)
             self.messages.append(sent)
             return sent.id
@@ -125,6 +133,9 @@ class FakeMessenger:
             found = next((m for m in self.messages if m.id == message_id and not m.deleted), None)
             if found is None:
                 raise MessageGone("message to edit not found")
+            self._refuse(message)
+            if self.traits.max_edits is not None and len(found.edits) >= self.traits.max_edits:
+                raise ChatError("message was edited too often")
             found.edits.append(message)
 
         await self._call("edit", place, effect)
@@ -138,11 +149,14 @@ class FakeMessenger:
         await self._call("react", place, lambda: self.marks.append((message_id, mark)))
 
     async def find(self, place: Place, message: Outgoing, key: str, after: str, turn: Turn) -> str | None:
+        def effect() -> str | None:
+            if not (self.finds and after.isdecimal()):
+                return None  # no place to begin
+            candidates = [m for m in self.messages if m.place == place and int(m.id) > int(after) and not m.deleted]
+            return next((m.id for m in candidates if m.now.page == message.page), None)
+
         async with turn():
-            self._check()
-            candidates = [m for m in self.messages if m.place == place and int(m.id) > int(after or 0)]
-            found = next((m for m in candidates if m.out.page == message.page), None)
-            return found.id if found else None
+            return await self._call("find", place, effect)
 
     async def open_thread(self, origin: Place, title: str, message: str) -> Place:
         def effect() -> Place:
@@ -154,10 +168,10 @@ class FakeMessenger:
         return await self._call("open_thread", origin, effect)
 
     async def rename_thread(self, place: Place, title: str) -> None:
-        self.renamed.append((place, title))
+        await self._call("rename_thread", place, lambda: self.renamed.append((place, title)))
 
     async def close_thread(self, place: Place) -> None:
-        self.closed.append(place)
+        await self._call("close_thread", place, lambda: self.closed.append(place))
 
     def link(self, place: Place) -> str:
         return f"https://fake.example/{place.thread}" if place.thread.startswith("t") else ""
@@ -195,6 +209,12 @@ class FakeMessenger:
         if error:
             raise error
         return result
+
+    def _refuse(self, message: Outgoing) -> None:
+        if "format" in self.refuses and message.page.format:
+            raise ChatFormat("can't parse entities")
+        if "buttons" in self.refuses and message.buttons:
+            raise ChatFormat("button data is invalid")
 
     def _check(self) -> None:
         if self.down:

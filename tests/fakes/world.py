@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from adapters.store.sql import SqlStore
 from core.access import Roster
 from core.arrivals import Arrivals
 from core.asks import Asks
@@ -57,6 +56,7 @@ from tests.fakes.agent import ScriptedAgent
 from tests.fakes.chat import PATIENCE, FakeChat
 from tests.fakes.clock import ManualClock
 from tests.fakes.messenger import FakeMessenger
+from tests.fakes.store import WatchedStore
 from tests.fakes.workspace import FakeWorkspace
 
 PROJECT = ProjectRef("github.com", "shoko", "kugetsu")
@@ -142,7 +142,7 @@ class World:
         self.debugged: list[str] = []
         self.faults: list[str] = []
         chats: Any = outside.chats
-        self.store: Any = SqlStore(outside.folder / "state", outside.clock)
+        self.store: Any = WatchedStore(outside.folder / "state", outside.clock)
         agent: Any = outside.agent
         workspace: Any = outside.workspace
         if passed:
@@ -201,7 +201,7 @@ class World:
         strangers = Strangers(self.store, self.people)
         prompts = Prompts(self.store, self.mailboxes, self.audience, outside.queue_depth, self.debugged.append)
         self.ending = Ending(self.store, agent, workspace, self.projects, clock, Keeping())
-        issues = Issues(self.store, self.projects, lambda _project: None, self._complain)
+        issues = Issues(self.store, self.projects, self.audience, lambda _project: None, self._complain)
         conductor = Conductor(
             self.store,
             self.projects,

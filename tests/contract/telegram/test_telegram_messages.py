@@ -377,7 +377,7 @@ async def test_limits(lab: Lab) -> None:
     assert [(limit.calls, limit.seconds) for limit in messenger.limits(group)] == [(20, 60.0)]
     threads = {messenger.limits(place(lab.sim.group("C"), thread))[0].calls for thread in ("", "5", "r5")}
     assert threads == {20}
-    assert [(limit.calls, limit.seconds) for limit in messenger.account_limits()] == [(30, 1.0)]
+    assert [(limit.calls, limit.seconds) for limit in messenger.account_limits()] == [(25, 1.0)]
     await messenger.close()
 
 
