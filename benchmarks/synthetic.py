@@ -42,27 +42,29 @@ class SyntheticOpencode:
     def app(self) -> web.Application:
         """The endpoints `adapters.opencode` calls, and the bench's own."""
         app = web.Application()
-        app.add_routes(
-            [
-                web.get("/global/health", self._health),
-                web.get("/global/event", self._events),
-                web.get("/config", self._empty_object),
-                web.get("/config/providers", self._empty_object),
-                web.get("/permission", self._empty_list),
-                web.get("/question", self._empty_list),
-                web.get("/session", self._empty_list),
-                web.get("/session/status", self._empty_object),
-                web.post("/session", self._create),
-                web.get("/session/{id}", self._find),
-                web.patch("/session/{id}", self._find),
-                web.get("/session/{id}/children", self._empty_list),
-                web.get("/session/{id}/message", self._empty_list),
-                web.post("/session/{id}/fork", self._create),
-                web.post("/session/{id}/prompt_async", self._prompt),
-                web.post("/bench/go", self._release),
-            ]
-        )
+        app.add_routes(self.routes())
         return app
+
+    def routes(self) -> list[web.RouteDef]:
+        """They can be replaced one by one."""
+        return [
+            web.get("/global/health", self._health),
+            web.get("/global/event", self._events),
+            web.get("/config", self._empty_object),
+            web.get("/config/providers", self._empty_object),
+            web.get("/permission", self._empty_list),
+            web.get("/question", self._empty_list),
+            web.get("/session", self._empty_list),
+            web.get("/session/status", self._empty_object),
+            web.post("/session", self._create),
+            web.get("/session/{id}", self._find),
+            web.patch("/session/{id}", self._find),
+            web.get("/session/{id}/children", self._empty_list),
+            web.get("/session/{id}/message", self._empty_list),
+            web.post("/session/{id}/fork", self._create),
+            web.post("/session/{id}/prompt_async", self._prompt),
+            web.post("/bench/go", self._release),
+        ]
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.json_response({"healthy": True, "version": VERSION})
@@ -153,31 +155,32 @@ class Answer:
 
     def __init__(self, session: dict[str, Any], prompt_id: str, prompt: str, unique: str) -> None:
         self.prompt = prompt
-        self._session = session["id"]
+        self.session = session["id"]
         self._directory = session["directory"]
         self._prompt_id = prompt_id
         self._message = f"msg_z{unique}"
         self._part = f"prt_{unique}"
         self._pieces: list[str] = []
+        self._created = time.time() * 1000
         head = {"directory": self._directory, "project": "0" * 40}
         self._head = json.dumps(head)[:-1]
         self._delta_head = (
             f'data: {self._head}, "payload": {{"id":"evt_{unique}","type":"message.part.delta","properties":'
-            f'{{"sessionID":"{self._session}","messageID":"{self._message}","partID":"{self._part}",'
+            f'{{"sessionID":"{self.session}","messageID":"{self._message}","partID":"{self._part}",'
             f'"field":"text","delta":"'
         )
 
     def begin(self) -> bytes:
         """Until the first text."""
-        created = time.time() * 1000
-        user = {"id": self._prompt_id, "role": "user", "sessionID": self._session, "time": {"created": created}}
+        created = self._created
+        user = {"id": self._prompt_id, "role": "user", "sessionID": self.session, "time": {"created": created}}
         said = {"id": f"{self._part}u", "type": "text", "messageID": self._prompt_id, "text": self.prompt}
         return b"".join(
             (
-                self._event("message.updated", {"info": user}),
+                self.event("message.updated", {"info": user}),
                 self._part_updated(said),
-                self._event("session.status", {"status": {"type": "busy"}}),
-                self._event("message.updated", {"info": self._info({"created": created})}),
+                self.event("session.status", {"status": {"type": "busy"}}),
+                self.event("message.updated", {"info": self._info({"created": created})}),
                 self._part_updated({"id": f"{self._part}s", "type": "step-start", "messageID": self._message}),
                 self._part_updated(self._text({"start": created})),
             )
@@ -197,14 +200,34 @@ class Answer:
             (
                 self._part_updated(self._text({"start": now, "end": now})),
                 self._part_updated({**step, "tokens": tokens, "cost": 0.001, "reason": "stop"}),
-                self._event("message.updated", {"info": {**self._info({"completed": now}), "finish": "stop"}}),
-                self._event("session.status", {"status": {"type": "idle"}}),
-                self._event("session.idle", {}),
+                self.event("message.updated", {"info": {**self._info({"completed": now}), "finish": "stop"}}),
+                self.event("session.status", {"status": {"type": "idle"}}),
+                self.event("session.idle", {}),
+            )
+        )
+
+    def stored(self, *, over: bool) -> list[dict[str, Any]]:
+        """The prompt and its answer as they are listed."""
+        when = {"created": self._created, **({"completed": time.time() * 1000} if over else {})}
+        user = {"id": self._prompt_id, "role": "user", "sessionID": self.session, "time": {"created": self._created}}
+        info = {**self._info(when), **({"finish": "stop"} if over else {})}
+        text = self._text({"start": self._created, **({"end": self._created} if over else {})})
+        return [{"info": user, "parts": []}, {"info": info, "parts": [{**text, "sessionID": self.session}]}]
+
+    def aborted(self) -> bytes:
+        """The end that an abort makes."""
+        now = time.time() * 1000
+        error = {"name": "MessageAbortedError", "data": {"message": "Aborted"}}
+        return b"".join(
+            (
+                self.event("message.updated", {"info": {**self._info({"completed": now}), "error": error}}),
+                self.event("session.status", {"status": {"type": "idle"}}),
+                self.event("session.idle", {}),
             )
         )
 
     def _info(self, when: dict[str, float]) -> dict[str, Any]:
-        ids = {"id": self._message, "role": "assistant", "sessionID": self._session, "parentID": self._prompt_id}
+        ids = {"id": self._message, "role": "assistant", "sessionID": self.session, "parentID": self._prompt_id}
         return {**ids, **MODEL, "time": when, "path": {"cwd": self._directory, "root": self._directory}}
 
     def _text(self, when: dict[str, float]) -> dict[str, Any]:
@@ -212,17 +235,19 @@ class Answer:
         return {"id": self._part, "type": "text", "messageID": self._message, "text": text, "time": when}
 
     def _part_updated(self, part: dict[str, Any]) -> bytes:
-        return self._event("message.part.updated", {"part": {**part, "sessionID": self._session}})
+        return self.event("message.part.updated", {"part": {**part, "sessionID": self.session}})
 
-    def _event(self, kind: str, properties: dict[str, Any]) -> bytes:
-        data = {"sessionID": self._session, **properties}
+    def event(self, kind: str, properties: dict[str, Any]) -> bytes:
+        """One event of the session, and its double."""
+        data = {"sessionID": self.session, **properties}
         event = {"id": self._part, "type": kind, "properties": data}
         double = {"type": "sync", "syncEvent": {"type": f"{kind}.1", "seq": 1, "data": data}, "id": self._part}
         return b"".join(f'data: {self._head}, "payload": {json.dumps(each)}}}\n\n'.encode() for each in (event, double))
 
 
-async def _serve() -> None:
-    runner = web.AppRunner(SyntheticOpencode().app(), access_log=None, shutdown_timeout=0.1)
+async def serve(opencode: SyntheticOpencode) -> None:
+    """Until standard input ends."""
+    runner = web.AppRunner(opencode.app(), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0]
@@ -232,4 +257,4 @@ async def _serve() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    asyncio.run(serve(SyntheticOpencode()))
