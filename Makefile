@@ -1,14 +1,16 @@
 .POSIX:
 .NOTPARALLEL:  # `run` needs standard input, which make gives to one job only
-.PHONY: help setup run test lint bench clean
+.PHONY: help setup run test lint bench soak pictures clean
 
 help:
-	@echo "make setup   leave .venv/bin/kugetsu ready to run"
-	@echo "make run     run the bot with your configuration; without one, the demo chat"
-	@echo "make test    all checks and tests"
-	@echo "make lint    the checks alone"
-	@echo "make bench   measure sizes and speeds"
-	@echo "make clean   remove what setup and the tools made; sessions and worktrees stay"
+	@printf "make %-9s %s\n" setup "leave .venv/bin/kugetsu ready to run"
+	@printf "make %-9s %s\n" run "run the bot with your configuration; without one, the demo chat"
+	@printf "make %-9s %s\n" test "all checks and tests"
+	@printf "make %-9s %s\n" lint "the checks alone"
+	@printf "make %-9s %s\n" bench "measure sizes and speeds"
+	@printf "make %-9s %s\n" soak "kill the bot 300 times at random instants, and write docs/soak.md"
+	@printf "make %-9s %s\n" pictures "draw the chats in the README anew, from a run on the Telegram simulator"
+	@printf "make %-9s %s\n" clean "remove what setup and the tools made; sessions and worktrees stay"
 
 setup:
 	@scripts/setup.sh
@@ -29,6 +31,14 @@ test: lint
 bench:
 	@scripts/setup.sh --dev
 	@KUGETSU_TEST_OPENCODE="$$PWD/node_modules/.bin/opencode" .venv/bin/python -m benchmarks
+
+soak:
+	@scripts/setup.sh --dev
+	@KUGETSU_TEST_OPENCODE="$$PWD/node_modules/.bin/opencode" nice -n 10 .venv/bin/python -m tests.soak $(SOAK)
+
+pictures:
+	@scripts/setup.sh --dev
+	@KUGETSU_TEST_OPENCODE="$$PWD/node_modules/.bin/opencode" .venv/bin/python -m tests.pictures
 
 clean:
 	rm -rf .venv node_modules tests/node_modules tests/opencode-1.3/node_modules build ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
