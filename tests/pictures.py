@@ -194,6 +194,9 @@ def topics(state: dict[str, Any], chosen: int) -> str:
         _text(16, 44, state["subtitle"], 13, "#8a9aa5"),
         f'<rect y="57" width="{_PANEL:g}" height="1" fill="#dfe6ea"/>',
     ]
+    colors = {0: "#8a9aa5"} | {
+        row["message_thread_id"]: color for row, color in zip(state["topics"], _COLORS, strict=False)
+    }
     rows = [{"message_thread_id": 0, "name": "General"}, *state["topics"]]
     newest = {row["message_thread_id"]: last(state, row["message_thread_id"]) for row in rows}
     rows.sort(key=lambda row: -newest[row["message_thread_id"]]["date"])
@@ -201,7 +204,7 @@ def topics(state: dict[str, Any], chosen: int) -> str:
         y, number = 58 + place * 64, row["message_thread_id"]
         if number == chosen:
             parts.append(f'<rect y="{y}" width="{_PANEL:g}" height="64" fill="#e4f0f9"/>')
-        color = _COLORS[number % len(_COLORS)] if number else "#8a9aa5"
+        color = colors[number]
         parts.append(f'<circle cx="34" cy="{y + 32}" r="17" fill="{color}"/>')
         parts.append(_text(34, y + 37.5, "#" if number else "G", 15, "#fff", 'font-weight="600" text-anchor="middle"'))
         name = shorten(row["name"], _PANEL - 82, size=14.5, bold=True)
