@@ -1,13 +1,17 @@
-"""`make bench`: everything, one after the other, in about eight minutes."""
+"""`make bench`: everything, one after the other, in about fourteen minutes.
+
+`python -m benchmarks telegram` prints the Telegram rows alone, and keeps nothing.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import compare, machine, memory, own_share, throughput
+from benchmarks import compare, machine, memory, own_share, telegram, throughput
 from benchmarks.processes import Stage, synthetic
 from benchmarks.report import document
 from benchmarks.repository import make_repository
@@ -30,16 +34,24 @@ async def _measure(folder: Path) -> str:
             await throughput.measure(stage, lived),
             await memory.measure(stage, lived),
         ]
+    sections += await telegram.measure(folder / "telegram", opencode)
     took = (time.monotonic() - began) / 60
     head.append(f"- by `make bench`, which took {took:.1f} minutes; load at its end: {machine.load()}")
     return document(head, sections)
 
 
+async def _measure_telegram(folder: Path) -> str:
+    opencode = opencode_binary()
+    return document(machine.facts(opencode), await telegram.measure(folder / "telegram", opencode))
+
+
 def main() -> None:
     """Print the report and keep it."""
+    alone = sys.argv[1:] == ["telegram"]
     with tempfile.TemporaryDirectory(prefix="kugetsu-bench-") as folder:
-        report = asyncio.run(_measure(Path(folder).resolve()))
-    RESULTS.write_text(report, encoding="utf-8")
+        report = asyncio.run((_measure_telegram if alone else _measure)(Path(folder).resolve()))
+    if not alone:
+        RESULTS.write_text(report, encoding="utf-8")
     print(report)
 
 

@@ -25,7 +25,7 @@ class RecordingChat:
         self.sent = array("q")  # when the server sent an event, ns …
         self.lags = array("q")  # … and how long after it might have been shown it was, ns
         self.calls = 0
-        self.ended = 0
+        self.answers = 0
         self.notices: list[str] = []
         self._answers: dict[RunId, asyncio.Future[str]] = {}
 
@@ -60,7 +60,7 @@ class RecordingChat:
 
     async def answer(self, place: Place, report: RunReport, key: str) -> None:
         """Whoever waits for it has it."""
-        self.ended += 1
+        self.answers += 1
         waiting = self._answers.setdefault(report.run.id, asyncio.get_running_loop().create_future())
         waiting.set_result(report.run.text or f"{report.run.state}: {report.run.error}")
 

@@ -184,7 +184,7 @@ async def live(order: Live) -> LiveFound:
             await asyncio.sleep(PROBE_PAUSE)
         took = (time.monotonic_ns() - began) / 1e9
         cpu, calls, live_mb = (time.process_time() - used) / took, chat.calls - calls, resident_mb()
-        if chat.ended > len(threads) + 1 + len(probes):
+        if chat.answers > len(threads) + 1 + len(probes):
             raise RuntimeError("a run ended before the time was over")
         await asyncio.sleep(order.interval + WARMING)  # until what was sent last is shown, too
         quarter = (ended - began) // 4

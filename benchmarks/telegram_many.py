@@ -10,13 +10,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
+
 from adapters.telegram import outgoing
 from benchmarks.machine import resident_mb
 from benchmarks.processes import started
 from benchmarks.report import Section, Table, Target, ms, spread
 from benchmarks.repository import make_repository
 from benchmarks.stats import Summary, summary
-from benchmarks.telegram_stage import Said, Talk, Telegram, is_message, is_shown, telegram
+from benchmarks.telegram_stage import PATIENCE, Said, Talk, Telegram, is_message, is_shown, telegram
 from core.view_run import duration
 from tests.simulators.telegram import Event, Limits, Message
 
@@ -27,7 +29,7 @@ BUTTON_MS, RESTART_S = 200.0, 10.0  # targets
 PRESS_PAUSE = 0.2  # seconds between two presses: people of many chats, not one who drums on the screen
 LIVE_S, LIVE_RATE = 25, 8  # a stream's seconds, give or take 5; pieces a second, so that an answer is one message
 COUNTED_S = 12.0
-DOWN_S = 6.0  # after which half of the runs have ended
+SHORT, LONG = "stream 120 at 10", "stream 600 at 10"  # runs that end while the bot is down, and that do not
 RENDERED = 100
 _STAMP = re.compile(r"\d{10,}")  # ns of the monotonic clock, as the synthetic opencode says them
 
@@ -41,9 +43,8 @@ limits that Telegram documents: 30 calls a second altogether, one a second in a 
 text. Processor time of the bot's process while all of them stream."""
 
 HOW_RESTART = f"""\
-{CHATS} runs are going in as many private chats when the bot is killed by SIGKILL. It stays down for {DOWN_S:g} s, in
-which half of them end. From the start of the new process until each chat has its answer, or shows text that is newer
-than the start."""
+{CHATS} runs are going in as many private chats when the bot is killed by SIGKILL. It stays down until half of them have
+ended. From the start of the new process until each chat has its answer, or shows text that is newer than the start."""
 
 HOW_RENDER = f"""\
 The agent's Markdown to text and entities, {RENDERED} times each, in the bench's process."""
@@ -87,7 +88,7 @@ async def measure(folder: Path) -> list[Section]:
             await _begin(phone)
             buttons = await _buttons(phone)
             live = await _live(phone, process)
-        return [buttons, live, await _restart(phone), _rendering()]
+        return [buttons, live, await _restart(phone, url), _rendering()]
 
 
 async def _begin(phone: Telegram) -> None:
@@ -184,14 +185,15 @@ def _cpu(pid: int) -> float:
 # ── a restart ──────────────────────────────────────────────────────────────────────────────────
 
 
-async def _restart(phone: Telegram) -> Section:
+async def _restart(phone: Telegram, agent: str) -> Section:
     calls = len(phone.sim.log.calls)
     async with phone.bot() as process:
-        said = [await talk.say(f"stream {(80, 400)[talk.number % 2]} at 10") for talk in phone.talks]
-        await asyncio.gather(*(each.shown(" ") for each in said))
+        said = [await talk.say(LONG if talk.number % 2 else SHORT) for talk in phone.talks]
+        await _busy(agent, CHATS)
+        await asyncio.sleep(2.0)
         process.kill()
         await process.wait()
-    await asyncio.sleep(DOWN_S)
+    await _busy(agent, CHATS // 2)
     begin, began = len(phone.sim.log.events), time.monotonic()
     async with phone.bot():
         listening = time.monotonic() - began
@@ -218,6 +220,16 @@ async def _restart(phone: Telegram) -> Section:
         Target("calls refused with 429, restart", "0", str(refused), refused == 0),
     ]
     return Section("Telegram after a restart", HOW_RESTART, [Table(("", "p50 s", "p95", "max", "n"), rows)], targets)
+
+
+async def _busy(agent: str, sessions: int) -> None:
+    """Wait until the agent works in just so many."""
+    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession(agent) as client:
+        while True:
+            async with client.get("/session/status") as response:
+                if len(await response.json()) == sessions:
+                    return
+            await asyncio.sleep(0.05)
 
 
 def _answers(said: Said) -> int:

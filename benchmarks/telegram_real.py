@@ -32,6 +32,7 @@ CHATS, CHATS_ROUNDS, CHATS_S = 8, 4, 2.0
 PACED_AT_ONCE, PACED_ROUNDS, PACED_S = 5, 4, 10.0
 OUTAGE_S = 10.0
 SNAPSHOTS = 20
+REST = 1.1  # seconds between two prompts; a chat's limit of a call a second is of no account any more then
 IDLE_S = 2.0  # seconds an idle bot is left alone before its memory is read
 # A call a second in a private chat, whatever it shows, and not one more.
 STRICT = Limits(private_per_second=1.0, private_burst=1, drafts_count=True)
@@ -43,9 +44,9 @@ A person in a private chat of the simulator, `kugetsu run` with Telegram alone, 
 `/global/event`), taking turns on the same opencode, in worktrees of a repository with {FILES} files. Simulator, people
 and model share the bench's process; the bot and opencode have their own. Times are the simulator's: from the update
 being there to be fetched until the reaction, the draft or the message is shown. Bare HTTP counts from handing over the
-prompt, to the first text and to `session.idle`. *Final lag*: after the model's last byte. Between two prompts the chat
-rests until its limit of a call a second has passed. kugetsu takes a git snapshot before the prompt and one after the
-answer, bare HTTP none: """
+prompt, to the first text and to `session.idle`. *Final lag*: after the model's last byte. Before each prompt all rest
+for {REST:g} s, so that the chat's limit of a call a second is of no account. kugetsu takes a git snapshot before the
+prompt and one after the answer, bare HTTP none: """
 
 HOW_PACED = f"""\
 {PACED_AT_ONCE} chats at once, {PACED_ROUNDS} times. The simulator takes one call a second from each chat, drafts, sends
@@ -149,8 +150,9 @@ async def _side_by_side(rig: Rig, idle: float) -> Section:
     for name, seconds, rounds in (("trivial", 0.0, TRIVIAL), ("stream", STREAM_S, STREAMS)):
         ours, theirs = Times(), Times()
         for _ in range(rounds):
-            await _ask_bare(rig.model, bare, seconds, theirs)
             await talk.quiet()
+            await _ask_bare(rig.model, bare, seconds, theirs)
+            await asyncio.sleep(REST)
             await _ask_phone(rig.model, talk, seconds, ours)
         found[name] = ours.summed(), theirs.summed()
     snapshot = await _snapshots(rig.state)

@@ -101,7 +101,7 @@ class Talk:
         return await self.say(f"/start {PROJECT}#{self.number} {prompt}")
 
     async def quiet(self, pace: float = 1.1) -> None:
-        """Wait until the chat's limit of a call a second is of no account any more."""
+        """Wait until the chat has had no call for so many seconds: its limit is of no account any more then."""
         while (left := self._last_call() + pace - self.sim.clock.monotonic()) > 0:
             await asyncio.sleep(left)
 

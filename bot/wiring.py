@@ -14,6 +14,7 @@ from adapters.archive.tar import TarArchives
 from adapters.console.server import ConsoleChat
 from adapters.forge import ForgeConfig, Forges
 from adapters.git.workspace import GitWorkspace
+from adapters.store.calls import CallLog
 from adapters.store.edits import MirrorEdits
 from adapters.store.mirror import Mirror
 from adapters.store.sql import SqlStore
@@ -137,7 +138,8 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
         token_fits=tokens.fits,
     )
     messengers = _messengers(settings, store, clock) if bot else []
-    relays = {m.platform: Relay(store, m, clock, surroundings.fault, complain) for m in messengers}
+    calls = CallLog(state_dir / "calls.log", clock)
+    relays = {m.platform: Relay(store, m, clock, surroundings.fault, complain, calls) for m in messengers}
     chats: dict[str, ChatPort] = {CONSOLE: console, **surroundings.chats, **relays}
     journal = Journal(store, clock, complain)
     audience = Audience(store, chats, journal, clock, complain)
@@ -198,7 +200,7 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
         census,
         lambda: messengers or _messengers(settings, store, clock),
         lambda: people.nobody,
-        running=True,
+        running=bot,
     )
     conductor = Conductor(store, projects, sessions, runs, ending, issues, callers, prompts, audience, offers)
     overview = Overview(store, workspace, projects, bases, callers, prompts, audience, offers, clock, doctor.reply)

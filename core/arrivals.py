@@ -14,7 +14,8 @@ from core.messages import Messenger
 from core.model import Attachment, Document, Inbound, IncomingFile
 
 MAX_FILES = 20  # of one message
-MAX_NAME = 80  # characters
+MAX_NAME = 80  # characters, and …
+MAX_BYTES = 200  # … in UTF-8: file systems take 255, of which our own number needs some
 _UNSAFE = re.compile(r"[^\w.()+-]+")
 
 
@@ -59,18 +60,24 @@ class Arrivals:
             notes.append(Document(view.not_transcribed()))
             return ""
         try:
-            return (await self._transcriber.text(target, file.mime)).strip()
+            spoken = (await self._transcriber.text(target, file.mime)).strip()
         except KugetsuError as error:
             notes.append(Document(view.not_transcribed(str(error))))
             return ""
+        if not spoken:
+            notes.append(Document(view.not_transcribed("no words were heard in it")))
+        return spoken
 
 
 def safe_name(name: str, instead: str) -> str:
     """A sender's name for a file, fit for any file system: one component, no dots in front, no control characters."""
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
     cleaned = _UNSAFE.sub("_", last).strip("._ ")
-    if len(cleaned) > MAX_NAME:
-        stem, dot, suffix = cleaned.rpartition(".")
-        keep = MAX_NAME - len(suffix) - 1
-        cleaned = f"{stem[:keep]}.{suffix}" if dot and 0 < len(suffix) <= 10 else cleaned[:MAX_NAME]
-    return cleaned or instead
+    stem, dot, suffix = cleaned.rpartition(".")
+    if not (dot and 0 < len(suffix) <= 10):
+        stem, suffix = cleaned, ""
+    ending = f".{suffix}" if suffix else ""
+    stem = stem[: MAX_NAME - len(ending)]
+    while len(f"{stem}{ending}".encode()) > MAX_BYTES:
+        stem = stem[:-1]
+    return f"{stem}{ending}" if stem else instead

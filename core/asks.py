@@ -6,6 +6,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -27,7 +28,7 @@ from core.model import (
     RunId,
     Session,
 )
-from core.ports import AgentPort, Ask, Clock, Store
+from core.ports import AgentPort, Ask, Clock, Operation, Store
 
 # Always a reason: opencode ends a run whose request was rejected without one, instead of telling the agent.
 REJECTED = "The person rejected this. Go on without it, or say what you would need it for."
@@ -38,6 +39,8 @@ TOO_LATE = "Nobody answered within {hours:g} h. Go on without it, or say what yo
 Grant = Callable[[Sequence[PermissionRule]], Awaitable[None]]
 
 WITHDRAWN = Decision("withdrawn")
+ANSWERS = "answers"  # kind of operation: those that some questions of a request have had
+COMING = 30.0  # seconds in which a run that was going is found again after a restart
 _ONE_QUESTION = re.compile(r"q(\d{1,3})(?:c(\d{1,3}))?")  # question number from 0, choice from 1
 
 
@@ -50,6 +53,7 @@ class _Open:
     grant: Grant
     shown: bool = False  # recorded and on its way to people: its end must be recorded and shown too
     answers: dict[int, tuple[str, ...]] = field(default_factory=dict)  # of several questions, those answered so far
+    noted: Operation | None = None  # the same, on disk
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while a decision is on its way to the agent
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -66,12 +70,19 @@ class Asks:
         self._clock = clock
         self._timeout = question_timeout
         self._open: dict[AskId, _Open] = {}
+        self._expected: dict[AskId, asyncio.Event] = {}  # pressed before their run was found again
 
     async def restore(self, run: Run, session: Session, grant: Grant) -> None:
         """Take up what a process that died had shown and nobody decided: its buttons work on."""
+        operations = await self._store.open_operations()
         for ask in await self._store.open_asks():
             if ask.run == run.id and ask.id not in self._open:
-                self._open[ask.id] = _Open(ask, session, grant, shown=True)
+                entry = self._open[ask.id] = _Open(ask, session, grant, shown=True)
+                entry.noted = next((o for o in operations if (o.kind, o.subject) == (ANSWERS, ask.id)), None)
+                if entry.noted:
+                    entry.answers = {int(number): tuple(answer) for number, answer in entry.noted.data.items()}
+                if expected := self._expected.pop(ask.id, None):
+                    expected.set()
 
     def take(self, run: Run, session: Session, request: AgentRequest, grant: Grant) -> AskId:
         """Note a request at once, so that its end cannot be missed. `grant` makes rules of an "Always"."""
@@ -145,7 +156,7 @@ class Asks:
 
     async def press(self, ask: AskId, reply: str, text: str, person: Person, place: Place) -> Ask:
         """A person's decision. Raises NotFound when it is not open any more, UsageError when it makes no sense."""
-        entry = self._open.get(ask)
+        entry = self._open.get(ask) or await self._coming(ask)
         if entry is None:
             raise NotFound("This is not open any more.", "It was decided already, or its run has ended.")
         if one := _ONE_QUESTION.fullmatch(reply):
@@ -167,6 +178,17 @@ class Asks:
         await self._store.audit(person.id, f"decide {reply}", entry.session.key.key, place, detail)
         return settled
 
+    async def _coming(self, ask: AskId) -> _Open | None:
+        """What a process that died has shown is open again as soon as its run is found; who presses earlier waits."""
+        stored = await self._store.ask(ask)
+        if stored is None or stored.decision is not None:
+            return None
+        expected = self._expected.setdefault(ask, asyncio.Event())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(COMING):
+                await expected.wait()
+        return self._open.get(ask)
+
     async def _answer_one(self, entry: _Open, number: int, text: str, person: Person) -> Decision | None:
         """Note one answer of several; the decision when it was the last."""
         request = entry.ask.request
@@ -175,6 +197,9 @@ class Asks:
         entry.answers[number] = _answer(request.questions[number], text.strip())
         if len(entry.answers) == len(request.questions):
             return Decision("answer", answers=tuple(entry.answers[each] for each in sorted(entry.answers)))
+        if entry.noted is None:
+            entry.noted = await self._store.begin(ANSWERS, entry.ask.id, {})
+        entry.noted = await self._store.step_done(entry.noted, "answered", {str(number): entry.answers[number]})
         await self._audience.answered(entry.ask, number, ", ".join(entry.answers[number]), person.name)
         return None
 
@@ -197,6 +222,8 @@ class Asks:
         by = person.id if person else None
         settled = replace(entry.ask, decision=decision, decided_by=by, decided_at=self._clock.now())
         await self._store.save_ask(settled)
+        if entry.noted:
+            await self._store.end(entry.noted)
         await self._audience.settle_ask(settled, person.name if person else "")
         return settled
 

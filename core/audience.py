@@ -10,7 +10,7 @@ from pathlib import Path
 from core.journal import Journal
 from core.live import Complain, LiveSlot
 from core.model import Document, Place, Session, SessionKey
-from core.ports import Ask, ChatPort, Clock, RunHeader, RunReport, Store
+from core.ports import Ask, ChatPort, Clock, Delivery, RunHeader, RunReport, Store
 from core.progress import Progress
 
 
@@ -78,23 +78,40 @@ class Audience:
             slot.drop()
 
     async def close(self, show: Show, report: RunReport) -> None:
-        """Stop every live message, deliver what was enqueued for the run, then have the live messages show its end."""
+        """Place by place: stop the live message, deliver what was enqueued, have the live message show the end."""
         self._on_air.pop(report.session.key.key, None)
+        slots, rows = dict(show.slots), await self._deliveries(report)
+
+        async def finish(chat: ChatPort, place: Place) -> None:
+            slot = slots.get(place)
+            if slot:
+                await slot.stop()
+            try:
+                if place in rows:
+                    await self._answer(chat, report, rows[place])
+            finally:
+                if slot:
+                    await slot.settle(report)
+
+        await self._in_each(dict.fromkeys([*slots, *rows]), finish)
+
+    async def leave(self, show: Show) -> None:
+        """Stop every live message as it is: the run goes on, and the next process takes them over."""
         slots = dict(show.slots)
         await self._in_each(slots, lambda _chat, place: slots[place].stop())
-        await self.deliver(report)
-        await self._in_each(slots, lambda _chat, place: slots[place].settle(report))
 
     async def deliver(self, report: RunReport) -> None:
         """Bring the answer to every place it was enqueued for and has not reached."""
-        rows = {row.place: row for row in await self._store.pending_deliveries() if row.run == report.run.id}
+        rows = await self._deliveries(report)
+        await self._in_each(rows, lambda chat, place: self._answer(chat, report, rows[place]))
 
-        async def answer(chat: ChatPort, place: Place) -> None:
-            await self._store.save_delivery(rows[place].in_state("sending"))
-            await chat.answer(place, report, rows[place].key)
-            await self._store.save_delivery(rows[place].in_state("sent"))
+    async def _deliveries(self, report: RunReport) -> dict[Place, Delivery]:
+        return {row.place: row for row in await self._store.pending_deliveries() if row.run == report.run.id}
 
-        await self._in_each(rows, answer)
+    async def _answer(self, chat: ChatPort, report: RunReport, row: Delivery) -> None:
+        await self._store.save_delivery(row.in_state("sending"))
+        await chat.answer(row.place, report, row.key)
+        await self._store.save_delivery(row.in_state("sent"))
 
     async def tell(self, key: SessionKey, document: Document) -> None:
         """A notice in every place of the session."""

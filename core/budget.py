@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from core.errors import ChatLimited
 from core.messages import Limit, Messenger
@@ -20,6 +21,8 @@ from core.model import Place
 
 RESERVED = 4  # a limit of 20 keeps a 4th of its calls for what is more urgent than progress
 RECEIPTS = 10  # a second in one chat: nobody sends more for long, and no platform has refused as many
+LONG = 5.0  # seconds: what a limit counts in less is over before another process can be there
+LATER = 2.0  # seconds a call may have taken whose end nobody noted
 KEPT = 1000  # limits remembered before those nobody calls under any more are looked for
 
 
@@ -35,6 +38,16 @@ class Priority(enum.IntEnum):
     ASK = 2
     NOTICE = 3
     PROGRESS = 4
+
+
+class Ledger(Protocol):
+    """Calls under long limits, kept beyond the death of a process: the platform does not forget them either."""
+
+    def note(self, name: str) -> None:
+        """A call begins that counts against this limit. Does not raise, and takes no time worth waiting for."""
+
+    def ages(self, name: str, within: float) -> Sequence[float]:
+        """Seconds since those that earlier processes noted, oldest first, and only those `within` so many."""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,7 +106,8 @@ class _Waiter:
 class Budget:
     """The calls of one account, whatever it calls for."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger | None = None) -> None:
+        self._ledger = ledger
         self._gauges: dict[str, _Gauge] = {}
         self._waiting: list[_Waiter] = []
         self._served: dict[str, int] = {}  # progress: when each key last had its turn
@@ -108,6 +122,10 @@ class Budget:
         """
         gauges = self._of(limits)
         await self._grant(_Waiter(priority, self._turn(priority, key), key, gauges, self._loop.create_future()))
+        if self._ledger:
+            for gauge in gauges:
+                if gauge.limit.seconds >= LONG:
+                    self._ledger.note(gauge.limit.name)
         called = True
         try:
             yield
@@ -177,7 +195,15 @@ class Budget:
     def _of(self, limits: Sequence[Limit]) -> list[_Gauge]:
         if max(len(self._gauges), len(self._served)) > KEPT:
             self._forget_unused()
-        return [self._gauges.setdefault(limit.name, _Gauge(limit)) for limit in limits]
+        return [self._gauges.get(limit.name) or self._made(limit) for limit in limits]
+
+    def _made(self, limit: Limit) -> _Gauge:
+        gauge = self._gauges[limit.name] = _Gauge(limit)
+        if self._ledger and limit.seconds >= LONG:
+            now = self._loop.time()
+            ages = self._ledger.ages(limit.name, limit.seconds + LATER)
+            gauge.ended.extend(now - max(age - LATER, 0.0) for age in ages)  # noted at its start, it ended later
+        return gauge
 
     def _forget_unused(self) -> None:
         now = self._loop.time()
@@ -195,19 +221,19 @@ class Budget:
 class Account:
     """A messenger with its budget: everybody who calls it waits for a turn here."""
 
-    def __init__(self, messenger: Messenger) -> None:
+    def __init__(self, messenger: Messenger, ledger: Ledger | None = None) -> None:
         self.messenger = messenger
-        self.budget = Budget()
+        self.budget = Budget(ledger)
 
     def turn(self, place: Place, priority: Priority, key: str = "") -> AbstractAsyncContextManager[None]:
         """For a call that shows something in `place`."""
         limits = (*self.messenger.limits(place), *self.messenger.account_limits())
         return self.budget.turn(limits, priority, key or str(place))
 
-    def receipt(self, place: Place) -> AbstractAsyncContextManager[None]:
+    def receipt(self, place: Place, priority: Priority = Priority.RECEIPT) -> AbstractAsyncContextManager[None]:
         """For a call that shows nothing of its own, and so never waits for a chat's limit.
 
         A pause that the platform wants after it is one of that chat's receipts alone.
         """
         here = Limit(f"receipts {place.platform}:{place.chat}", RECEIPTS, 1.0)
-        return self.budget.turn((here, *self.messenger.account_limits()), Priority.RECEIPT)
+        return self.budget.turn((here, *self.messenger.account_limits()), priority)

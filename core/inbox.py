@@ -386,7 +386,8 @@ class Inbox:
         self._fault("reply recorded")
         await self._reception.close(row, reply, parts)
         self._fault("message closed")
-        if inbound.message and reply.run is None and (reply.ok or not reply.document.buttons):
+        asks_back = reply.data is not None or bool(reply.document.buttons)  # what to choose from is no failure
+        if inbound.message and reply.run is None and (reply.ok or not asks_back):
             relay.mark(inbound.place, inbound.message, Mark.DONE if reply.ok else Mark.FAILED)
         return reply
 
@@ -446,6 +447,7 @@ class Inbox:
         reply = await self._reception.press(press)
         if not reply.ok:
             await self._relays[inbound.platform].reply(inbound, received.row, reply)
+        self._relays[inbound.platform].mark(inbound.place, inbound.message, Mark.DONE if reply.ok else Mark.FAILED)
         return True
 
     async def _concerns_us(self, inbound: Inbound) -> bool:

@@ -12,6 +12,7 @@ from core.progress import Progress
 
 Complain = Callable[[str, BaseException], None]
 
+TICK = 0.001  # seconds; less is not worth waiting for
 AFTER_FAILURE = 1.0  # seconds; a chat that is down is not asked again at every word
 
 
@@ -57,7 +58,7 @@ class LiveSlot:
         failed = False
         while True:
             fresh = await self._change(self._within())
-            while fresh and 0 < (patience := self._message.patience(self._newest)) < math.inf:
+            while fresh and TICK < (patience := self._message.patience(self._newest)) < math.inf:
                 await self._change(patience)
             if fresh and (self._newest is self._shown or patience == math.inf):
                 continue
@@ -79,7 +80,7 @@ class LiveSlot:
     def _within(self) -> float | None:
         """Seconds until the message is to be shown again without news; None: never."""
         refresh = self._message.refresh
-        return max(self._shown_at + refresh - asyncio.get_running_loop().time(), 0.001) if refresh else None
+        return max(self._shown_at + refresh - asyncio.get_running_loop().time(), TICK) if refresh else None
 
     async def _change(self, within: float | None) -> bool:
         """Wait for a new state, at most `within` seconds. False when none came."""

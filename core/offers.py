@@ -31,7 +31,7 @@ class Offers:
             again = await self.make("Send it again", f"/retry {what}")
             return (again, await self.make("Leave it", f"/retry --leave {what}"))
         buttons = []
-        if run.state is not RunState.DONE:
+        if run.state is not RunState.DONE and run.error != view.CUT_GOES_ON:
             # Of a start that had no effect there is no record to retry.
             begins = not session.agent_id and not session.key.name
             line = f"/start {session.key} -- {run.prompt}" if begins else f"/retry {what}"

@@ -25,6 +25,8 @@ from core.tasks import Beside, to_the_end
 
 Rehome = Callable[[Place, Place | None, str], Awaitable[None]]  # from, to (None: nowhere), why
 
+DECIDED = "decided before it was shown"
+
 _PRIORITY = {
     PostKind.ANSWER: Priority.ANSWER,
     PostKind.FILE: Priority.ANSWER,
@@ -57,11 +59,14 @@ class Outbox:
         self._posts: defaultdict[Place, deque[Post]] = defaultdict(deque)
         self._edits: defaultdict[Place, deque[tuple[Post, Outgoing]]] = defaultdict(deque)
         self._pumps: dict[Place, asyncio.Task[None]] = {}
+        self._withdrawn: set[str] = set()  # requests
         self._beside = Beside()
         self._stopping = False
 
     async def add(self, posts: Sequence[Post]) -> list[Post]:
         """They are on disk when this returns, and on their way; keys that were added before change nothing."""
+        if not posts:
+            return []  # a trip to the database less on the way from a message to its prompt
         stored = await self._store.add_posts(posts)
         self._fault("posts recorded")
         for post in stored:
@@ -97,11 +102,12 @@ class Outbox:
         self._wake(post.place)
 
     def withdraw(self, ask: str) -> None:
-        """A request that is still to be sent is not sent any more."""
+        """A request that is still to be sent is not sent any more, also if an attempt under way fails."""
+        self._withdrawn.add(ask)
         for posts in self._posts.values():
             for post in [post for post in posts if post.ask == ask and post.state is PostState.PENDING]:
                 posts.remove(post)
-                self._beside.start(self._record(post.in_state(PostState.CLOSED, "decided before it was shown")))
+                self._beside.start(self._record(post.in_state(PostState.CLOSED, DECIDED)))
 
     async def idle_at(self, place: Place) -> None:
         """Wait until nothing is on its way to one place, or for an outage to end."""
@@ -242,6 +248,9 @@ class Outbox:
     async def _failed(self, place: Place, post: Post, error: KugetsuError) -> tuple[Post, float]:
         now, pause = delivery.after_failure(post, error)
         await self._record(now)
+        if now.state is PostState.PENDING and now.ask in self._withdrawn and not now.repeat:
+            now = now.in_state(PostState.CLOSED, DECIDED)
+            await self._record(now)
         self._put(place, now)
         if isinstance(error, PlaceGone):
             await self._rehome(place, error.instead, str(error))

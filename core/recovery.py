@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from core import view, view_run
-from core.asks import WITHDRAWN
+from core.asks import ANSWERS, WITHDRAWN
 from core.audience import Audience
 from core.inbox import Inbox
 from core.messages import Post, PostKind, PostState
 from core.model import CONSOLE, Run, RunState, SessionKey, SessionState
 from core.offers import Offers
+from core.outbox import DECIDED
 from core.ports import MADE, Ask, Clock, RunReport, Store, source_of
 from core.relay import Relay, question_of
 
@@ -116,6 +117,9 @@ class Recovery:
         return still
 
     async def _withdraw(self, ask: Ask) -> None:
+        for operation in await self._store.open_operations():
+            if (operation.kind, operation.subject) == (ANSWERS, ask.id):
+                await self._store.end(operation)
         await self._store.save_ask(replace(ask, decision=WITHDRAWN, decided_at=self._clock.now()))
 
     async def _reopen(self, relay: Relay, asks: Mapping[str, Ask]) -> None:
@@ -143,7 +147,7 @@ class Recovery:
 
     async def _close_ask(self, relay: Relay, post: Post) -> None:
         if post.state is PostState.PENDING:
-            await self._store.save_post(post.in_state(PostState.CLOSED, "decided before it was shown"))
+            await self._store.save_post(post.in_state(PostState.CLOSED, DECIDED))
             return
         ask = await self._store.ask(post.ask) if post.ask is not None else None
         if ask:

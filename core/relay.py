@@ -13,13 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from core import view, view_run
-from core.budget import Account, Priority
+from core.budget import Account, Ledger, Priority
 from core.delivery import Fault
 from core.errors import KugetsuError
 from core.live import Complain
 from core.live_message import LiveMessages
 from core.messages import Mark, Messenger, Outgoing, Post, PostKind, PostState, is_chain
-from core.model import Document, Inbound, Place, RunState, Session
+from core.model import Document, Inbound, Place, Run, RunState, Session
 from core.outbox import Outbox
 from core.ports import Ask, Clock, LiveMessage, Operation, Reply, RunHeader, RunReport, Store
 from core.tasks import Beside
@@ -39,6 +39,7 @@ class Relay:
         clock: Clock,
         fault: Fault,
         complain: Complain,
+        ledger: Ledger | None = None,
     ) -> None:
         self.platform = messenger.platform
         self.messenger = messenger
@@ -46,7 +47,7 @@ class Relay:
         self._clock = clock
         self._fault = fault
         self._complain = complain
-        self._account = Account(messenger)
+        self._account = Account(messenger, ledger)
         self._outbox = Outbox(store, self._account, clock, self._rehome, fault, complain)
         self._live = LiveMessages(store, self._account, self._outbox, clock, fault, complain)
         self._beside = Beside()
@@ -60,10 +61,13 @@ class Relay:
 
     async def open_thread(self, origin: Place, session: Session, message: str) -> Place:
         """See ChatPort. A thread is noted as an intent first: a crash may leave an empty one that nobody can find."""
+        intent = await self._intended(session)
         for place in await self._store.places(session.key):
             if (place.platform, place.chat) == (origin.platform, origin.chat):
+                if intent:  # a process died that had just attached it
+                    await self._store.end(intent)
                 return place
-        intent = await self._intent(session)
+        intent = intent or await self._store.begin(THREAD, f"{self.platform} {session.key.key}", {})
         again = "asked" in intent.done
         if not again:
             intent = await self._store.step_done(intent, "asked")
@@ -117,7 +121,7 @@ class Relay:
         """On disk when this returns, each of its messages under a key of its own."""
         pages = self.messenger.pages(view_run.answer(report).markdown)
         now, run = self._clock.now(), report.run
-        asked_here = (place.platform, place.chat) == (run.place.platform, run.place.chat)
+        asked_here = await self._asked_in(place, run)
         posts = [
             Post(
                 key=f"{key}:{number}",
@@ -231,7 +235,9 @@ class Relay:
         async def put() -> None:
             if before:
                 await asyncio.wait([before])  # two marks of one message must not overtake each other
-            async with self._account.receipt(place):
+            # That it was seen is urgent; how it ended is said by the answer, which many marks must not keep waiting.
+            urgent = Priority.RECEIPT if mark is Mark.SEEN else Priority.NOTICE
+            async with self._account.receipt(place, urgent):
                 await self.messenger.react(place, message, mark)
 
         task = self._marking[place.chat, message] = self._beside.start(self._call(put, f"no receipt in {place}"))
@@ -294,11 +300,16 @@ class Relay:
         states = {PostState.CLOSED} if not again else set()
         return [post for post in posts if post.place == place and post.state not in states]
 
-    async def _intent(self, session: Session) -> Operation:
+    async def _asked_in(self, place: Place, run: Run) -> bool:
+        """Whether the message that asked is in that thread; one that opened it was written elsewhere in the chat."""
+        asked = await self._store.inbound_of(place.platform, place.chat, run.message) if run.message else None
+        return asked is not None and (is_chain(place) or asked.inbound.place.thread == place.thread)
+
+    async def _intended(self, session: Session) -> Operation | None:
         for operation in await self._store.open_operations():
             if (operation.kind, operation.subject) == (THREAD, f"{self.platform} {session.key.key}"):
                 return operation
-        return await self._store.begin(THREAD, f"{self.platform} {session.key.key}", {})
+        return None
 
     async def _rehome(self, place: Place, instead: Place | None, why: str) -> None:
         """A place is gone: its session is shown where the platform says, or no more there."""

@@ -142,6 +142,8 @@ class Runs:
                 # Else it stays queued, or under way, for the next process.
                 if live.stopping or (live.prompted and not self._handing_over):
                     await self._finish(live, task, Outcome.CUT)
+                elif live.show:
+                    await self._audience.leave(live.show)
                 raise
             finishing = asyncio.create_task(self._finish(live, task, Outcome.STOPPED))
             try:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from core import view
 from core.audience import Audience
-from core.errors import KugetsuError
+from core.errors import KugetsuError, StoreError
 from core.model import Run, Session
 from core.ports import Clock
 
@@ -50,4 +51,5 @@ class Stalls:
             answers = True
         except (TimeoutError, KugetsuError):
             answers = False
-        await self._audience.tell(session.key, view.stalled(run, session, seconds, answers=answers))
+        with suppress(StoreError):  # said again later; a watch that fails would take the run along
+            await self._audience.tell(session.key, view.stalled(run, session, seconds, answers=answers))

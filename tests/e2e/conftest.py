@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.e2e.harness import OTHERS, USUAL, Machine, make_machine
 from tests.simulators.model import ScriptedModel
+from tests.soak.telegram import TelegramDriver
+from tests.soak.world import Worlds
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,3 +41,11 @@ async def model() -> AsyncIterator[ScriptedModel]:
 @pytest.fixture
 async def machine(request: pytest.FixtureRequest, tmp_path: Path, model: ScriptedModel) -> Machine:
     return await make_machine(tmp_path / "m", model, request.param)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def telegram_worlds(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Worlds]:
+    """For scenarios on Telegram, which share one as long as all goes well: starting from nothing takes seconds."""
+    worlds = Worlds(tmp_path_factory.mktemp("telegram"), TelegramDriver)
+    yield worlds
+    await worlds.close()

@@ -60,7 +60,7 @@ class FakeMessenger:
     refuses: set[str] = field(default_factory=set)  # of every message: format | buttons
     gone: dict[Place, Place | None] = field(default_factory=dict)
     faults: dict[str, list[tuple[ChatError, bool]]] = field(default_factory=dict)
-    hanging: dict[str, asyncio.Event] = field(default_factory=dict)
+    hanging: dict[str, asyncio.Event] = field(default_factory=dict)  # by `method`, or `method chat`
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -191,8 +191,8 @@ class FakeMessenger:
     # ── inside ─────────────────────────────────────────────────────────────────────────────────
 
     async def _call(self, method: str, place: Place, effect: Callable[[], T]) -> T:
-        if method in self.hanging:
-            await self.hanging[method].wait()
+        for name in {method, f"{method} {place.chat}"} & set(self.hanging):
+            await self.hanging[name].wait()
         self.calls.append((method, place, self._now))
         if self.takes:
             await asyncio.sleep(self.takes)

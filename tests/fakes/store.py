@@ -22,7 +22,7 @@ class WatchedStore(SqlStore):
 
     def __getattribute__(self, name: str) -> Any:
         if not name.startswith("_") and name in super().__getattribute__("__dict__").get("failing", ()):
-            raise StoreError("disk full")
+            return _disk_full
         return super().__getattribute__(name)
 
     async def add_posts(self, posts: Sequence[Post]) -> list[Post]:
@@ -40,3 +40,7 @@ class WatchedStore(SqlStore):
     def _check(self) -> None:
         if self.full:
             raise StoreError("disk full")
+
+
+async def _disk_full(*_args: object, **_named: object) -> None:
+    raise StoreError("disk full")

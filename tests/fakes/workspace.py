@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.errors import WorkspaceError
 from core.model import Project
-from core.ports import Checkout, Located
+from core.ports import Checkout, Located, Stake
 
 
 class FakeWorkspace:
@@ -24,6 +24,7 @@ class FakeWorkspace:
         self.set_ups = 0
         self.raising: dict[str, Exception] = {}  # by method; taken out when raised
         self.changed = 0
+        self.stake = Stake()
 
     async def inspect(self, project: Project) -> Checkout:
         self._pass("inspect")
@@ -46,7 +47,11 @@ class FakeWorkspace:
         self.worktrees[directory] = branch
         self.opened.append(directory)
 
-    async def remove_worktree(self, project: Project, directory: Path, branch: str) -> None:
+    async def at_stake(self, project: Project, directory: Path, branch: str) -> Stake:
+        self._pass("at_stake")
+        return self.stake
+
+    async def remove_worktree(self, project: Project, directory: Path, branch: str, *, force: bool = False) -> None:
         self._pass("remove_worktree")
         self.worktrees.pop(directory, None)
 

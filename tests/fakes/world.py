@@ -42,7 +42,7 @@ from core.offers import Offers
 from core.overview import Overview
 from core.people import People
 from core.placing import Placing
-from core.ports import Ask, Press, Reply
+from core.ports import Ask, Forge, Press, Reply
 from core.projects import Projects
 from core.prompts import Prompts
 from core.recovery import Recovery
@@ -51,6 +51,7 @@ from core.run import Choices, Runs
 from core.sessions import Sessions
 from core.stalls import Stalls
 from core.strangers import Strangers
+from core.upkeep import Upkeep
 from core.why import Why
 from tests.fakes.agent import ScriptedAgent
 from tests.fakes.chat import PATIENCE, FakeChat
@@ -81,6 +82,7 @@ class Outside:
     chats: dict[str, FakeChat] = field(default_factory=lambda: {"fake": FakeChat()})
     agent: ScriptedAgent = field(init=False)
     choices: Choices = field(default_factory=Choices)
+    forge: Forge | None = None
     default_instance: str = "github.com"
     queue_depth: int = 10
     question_timeout: timedelta = timedelta(hours=24)
@@ -201,7 +203,7 @@ class World:
         strangers = Strangers(self.store, self.people)
         prompts = Prompts(self.store, self.mailboxes, self.audience, outside.queue_depth, self.debugged.append)
         self.ending = Ending(self.store, agent, workspace, self.projects, clock, Keeping())
-        issues = Issues(self.store, self.projects, self.audience, lambda _project: None, self._complain)
+        issues = Issues(self.store, self.projects, self.audience, lambda _project: outside.forge, self._complain)
         conductor = Conductor(
             self.store,
             self.projects,
@@ -227,7 +229,11 @@ class World:
             self._doctor,
         )
         changes = Changes(self.store, workspace, callers, self.audience, outside.folder / "outgoing")
-        parts = (conductor, overview, strangers, changes, Why(self.store))
+        nobody: Any = None  # what looks after foreign sessions and other machines is tested by itself
+        upkeep = Upkeep(
+            self.store, callers, self.runs, self.ending, nobody, nobody, nobody, self.audience, offers, clock
+        )
+        parts: Any = (conductor, overview, strangers, changes, upkeep, Why(self.store))
         handlers = {name: handler for part in parts for name, handler in part.commands.items()}
         self.reception = Reception(
             self.store, callers, handlers, conductor.say, self.runs.stop_run, self.asks, offers, clock, self._complain

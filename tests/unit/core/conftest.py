@@ -11,7 +11,9 @@ import pytest_asyncio
 
 from adapters.store.sql import FILE, SqlStore
 from core.model import Project
-from tests.fakes.clock import ManualClock
+from tests.fakes.agent import ScriptedAgent
+from tests.fakes.clock import LoopClock, ManualClock
+from tests.fakes.messenger import FakeMessenger
 from tests.fakes.world import PROJECT, Outside, World
 
 
@@ -40,3 +42,31 @@ async def world(outside: Outside) -> AsyncIterator[World]:
     world = await World(outside).open()
     yield world
     await world.close()
+
+
+@pytest.fixture
+def chats(outside: Outside) -> Outside:
+    """The outside of a bot on a chat platform, for tests in virtual time."""
+    outside.clock = LoopClock()  # type: ignore[assignment]
+    outside.agent = ScriptedAgent(outside.clock)
+    outside.messengers = {"fake": FakeMessenger()}
+    outside.chats = {}
+    return outside
+
+
+@pytest.fixture
+async def bot(chats: Outside) -> AsyncIterator[World]:
+    """It is up once `await bot.resume()` has returned."""
+    world = await World(chats).open()
+    yield world
+    await leave(world)
+    assert world.store.violations == []
+
+
+async def leave(world: World) -> None:
+    """As a process does in good order."""
+    await world.inbox.close()
+    await world.mailboxes.close()
+    for relay in world.relays.values():
+        await relay.stop(0.0)
+    await world.store.close()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import budget as budget_module
-from core.budget import Account, Budget, Priority
+from core.budget import Account, Budget, NotNow, Priority
 from core.errors import ChatLimited
 from core.messages import Limit
 from core.model import Place
@@ -229,6 +229,16 @@ async def test_progress_is_shared_fairly_and_evenly() -> None:
     assert max(later - earlier for earlier, later in pairwise(every)) < 1.5, "no burst, and then nothing for long"
 
 
+async def test_a_turn_that_is_not_used_keeps_nobody_waiting() -> None:
+    budget, began = Budget(), now()
+    async with budget.turn(ONE, Priority.PROGRESS, "a"):
+        raise NotNow
+    assert await order_of(budget, ONE, [("answer", Priority.ANSWER)]) == ["answer"]
+    assert now() - began < 0.1
+    async with budget.turn(ONE, Priority.PROGRESS, "a"):
+        assert now() - began > 0.9
+
+
 async def test_a_newcomer_does_not_wait_behind_streams() -> None:
     budget = Budget()
 
@@ -383,3 +393,39 @@ async def test_a_refused_receipt_holds_back_receipts_of_that_chat_alone() -> Non
     assert now() - began < 0.1
     async with account.receipt(place):
         assert now() - began > 299
+
+
+class Ledger:
+    """A `core.budget.Ledger` on the loop's time; `next` is what the process after this one has."""
+
+    def __init__(self, earlier: Sequence[tuple[str, float]] = ()) -> None:
+        self.earlier = list(earlier)
+        self.noted: list[tuple[str, float]] = []
+
+    def note(self, name: str) -> None:
+        self.noted.append((name, now()))
+
+    def ages(self, name: str, within: float) -> list[float]:
+        return [now() - at for each, at in self.earlier if each == name and now() - at < within]
+
+    def next(self) -> Ledger:
+        return Ledger(self.noted)
+
+
+async def test_what_a_dead_process_called_counts_for_the_next() -> None:
+    minute, second = Limit("group", 3, 60.0), Limit("account", 30, 1.0)
+    ledger, log = Ledger(), Log()
+
+    async def calls(budget: Budget, number: int) -> None:
+        for _ in range(number):
+            async with budget.turn([minute, second], Priority.ANSWER):
+                start = now()
+                await asyncio.sleep(0.5)
+            log.add([minute], start, now())
+
+    await calls(Budget(ledger), 2)
+    assert {name for name, _ in ledger.noted} == {"group"}  # the others are over before anybody can be there
+    await asyncio.sleep(3)
+    await calls(Budget(ledger.next()), 2)
+    assert now() > 60.0
+    log.check([minute])

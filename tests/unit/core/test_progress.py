@@ -108,6 +108,15 @@ def test_reasoning_and_blank_parts_are_no_answer() -> None:
     assert len(progress.items) == 3
 
 
+def test_what_was_said_to_its_end_is_known_until_something_follows() -> None:
+    going_on = folded([Said("p0", "hm", reasoning=True, final=True), Said("p1", "Hel")])
+    assert going_on.said == ""
+    said = folded([Said("p0", "hm", reasoning=True, final=True), Said("p1", "Hel"), Said("p1", "lo", final=True)])
+    assert (said.said, said.text) == ("p1", "Hello")
+    assert fold(said, Said("p1", "", final=True)) is said
+    assert fold(said, Step("c", "bash", StepState.PENDING)).said == ""
+
+
 def test_a_sub_agent_that_reuses_a_part_name_for_a_tool_stays_apart() -> None:
     progress = folded([Said("x", "text"), Step("x", "bash", StepState.RUNNING), Said("x", " more")])
     assert progress.text == "text more"
