@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from core import view
+from core import view_life
 from core.bases import base_title
 from core.edits import Edit, EditedFiles, FoundBase, FoundSession, Missing, Retitled, Untaken
 from core.errors import (
@@ -79,10 +79,10 @@ class Adoption:
                 held.add(edit.file)
                 if self._down is None:  # once, not for each session
                     self._down = error
-                    self._say(view.edits_held(edit, error))
+                    self._say(view_life.edits_held(edit, error))
             except KugetsuError as error:
                 untaken.add(edit.file)
-                self._say(view.edit_untaken(edit, error))
+                self._say(view_life.edit_untaken(edit, error))
         await self._files.settle(untaken, held)
         return self.report()
 
@@ -94,7 +94,7 @@ class Adoption:
                 await self._base(edit)
             case Retitled(_, key, title):
                 if await self._store.change_session(key, lambda now: replace(now, title=title_of(title))):
-                    self._say(view.retitled(key, title_of(title)))
+                    self._say(view_life.retitled(key, title_of(title)))
             case Missing():
                 await self._missing(edit)
             case Untaken(_, why):
@@ -110,7 +110,7 @@ class Adoption:
         else:
             wanted = edit.subject is None or await self._store.base(edit.subject)
         if wanted:
-            self._say(view.written_again(edit.file, edit.subject, entry=edit.entry))
+            self._say(view_life.written_again(edit.file, edit.subject, entry=edit.entry))
 
     # ── sessions ───────────────────────────────────────────────────────────────────────────────
 
@@ -155,7 +155,7 @@ class Adoption:
         if branch:
             self._sessions.mark(session)
         await self._store.add_session(session)
-        self._say(view.adopted(session))
+        self._say(view_life.adopted(session))
 
     async def _exchange(self, record: Session, agent_id: SessionId) -> None:
         """Another opencode session for an issue that has one: it comes into the issue's worktree, which stays."""
@@ -174,7 +174,7 @@ class Adoption:
             return replace(now, agent_id=agent_id, parent_id=none, state=SessionState.IDLE, updated=updated)
 
         await self._store.change_session(record.key, change)
-        self._say(view.exchanged(record, agent_id))
+        self._say(view_life.exchanged(record, agent_id))
 
     # ── bases ──────────────────────────────────────────────────────────────────────────────────
 
@@ -199,7 +199,7 @@ class Adoption:
             project.ref, known.id, project.path, known.title or base_title(project), known.created, found.ready
         )
         await self._store.save_base(base)
-        self._say(view.base_adopted(base))
+        self._say(view_life.base_adopted(base))
 
     async def _project_around(self, known: AgentSession) -> Project:
         for project in await self._projects.all():

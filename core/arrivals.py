@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from core import view
+from core import view_chat
 from core.errors import KugetsuError, UsageError
 from core.messages import Messenger
 from core.model import Attachment, Document, Inbound, IncomingFile
@@ -50,22 +50,22 @@ class Arrivals:
             spoken = await self._spoken(file, target, notes) if file.voice else ""
             if spoken:
                 text = f"{text}\n{spoken}".strip()
-                notes.append(Document(view.heard(spoken)))
+                notes.append(Document(view_chat.heard(spoken)))
             else:
                 attachments.append(Attachment(target, file.mime or "application/octet-stream", name))
         return text, tuple(attachments), notes
 
     async def _spoken(self, file: IncomingFile, target: Path, notes: list[Document]) -> str:
         if self._transcriber is None:
-            notes.append(Document(view.not_transcribed()))
+            notes.append(Document(view_chat.not_transcribed()))
             return ""
         try:
             spoken = (await self._transcriber.text(target, file.mime)).strip()
         except KugetsuError as error:
-            notes.append(Document(view.not_transcribed(str(error))))
+            notes.append(Document(view_chat.not_transcribed(str(error))))
             return ""
         if not spoken:
-            notes.append(Document(view.not_transcribed("no words were heard in it")))
+            notes.append(Document(view_chat.not_transcribed("no words were heard in it")))
         return spoken
 
 

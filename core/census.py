@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from core import view
+from core import view_life
 from core.bases import base_title
 from core.ending import DESTROY, Ending
 from core.errors import KugetsuError
@@ -102,7 +102,9 @@ class Census:
         gone = session.agent_id and session.state is not SessionState.GONE
         if gone and await self._agent.find_session(session.agent_id) is None:
             lost = replace(session, state=SessionState.GONE, updated=self._clock.now())
-            found.append(Finding(view.session_gone(session), Remedy.REPAIR, partial(self._store.save_session, lost)))
+            found.append(
+                Finding(view_life.session_gone(session), Remedy.REPAIR, partial(self._store.save_session, lost))
+            )
         if not session.branch or session.state in {SessionState.ARCHIVED, SessionState.NEW}:
             return found
         trace = next((t for t in traces if t.directory == session.directory), None)
@@ -127,7 +129,9 @@ class Census:
         directory = trace.directory
         stake = await self._workspace.at_stake(project, directory, trace.branch)
         if stake:
-            return Finding(f"{directory} belongs to no session and has work in it: {view.stake(stake)}", Remedy.REPORT)
+            return Finding(
+                f"{directory} belongs to no session and has work in it: {view_life.stake(stake)}", Remedy.REPORT
+            )
         remove = partial(self._workspace.remove_worktree, project, directory, trace.branch)
         return Finding(f"{directory} belongs to no session", Remedy.REMOVE, remove)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from core import view
+from core import view_life
 from core.audience import Audience
 from core.callers import Caller, Callers
 from core.commands import Command
@@ -35,4 +35,4 @@ class Changes:
         data = {"ref": str(session.key), "patch": str(target) if stat else "", "stat": stat}
         if stat:
             await self._audience.show_file(caller.inbound.place, session.key, target, target.name)
-        return Reply(view.changes(session, stat), data=data)
+        return Reply(view_life.changes(session, stat), data=data)

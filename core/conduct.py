@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from core import commands, refs, rules, view
+from core import commands, refs, rules, view, view_life
 from core.access import Role
 from core.audience import Audience
 from core.callers import Caller, Callers
@@ -132,7 +132,7 @@ class Conductor:
         """Start `key`, or say what there is already."""
         if not await self._store.session(key) and (oldest := await self._ending.room(project)):
             offers = (await self._offers.make(f"Archive {oldest.key.tag}", f"/archive {oldest.key}"),)
-            return Reply(view.full(project, oldest, offers), ok=False, code="full", data=session_data(oldest, []))
+            return Reply(view_life.full(project, oldest, offers), ok=False, code="full", data=session_data(oldest, []))
         try:
             session = await self._sessions.plan_start(key, project, title)
         except SessionExists as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from core import view
+from core import view_life
 from core.errors import UsageError, WorkspaceError
 from core.model import BaseSession, Project, Session, SessionKey, SessionState
 from core.ports import AgentPort, Clock, Operation, Stake, Store, Workspace
@@ -52,7 +52,7 @@ class Ending:
         """Worktree, branch, snapshots, opencode session and record. Raises WorkspaceError when work would be lost."""
         stake = await self.stake(session)
         if stake.locked or (stake and not force):
-            raise WorkspaceError(view.at_stake(session, stake), f"`/destroy {session.key} --force` loses it.")
+            raise WorkspaceError(view_life.at_stake(session, stake), f"`/destroy {session.key} --force` loses it.")
         operation = await self._intent(session.key, {"force": force})
         await self.finish(operation)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from core import view
+from core import view_life
 from core.audience import Audience
 from core.callers import Caller
 from core.commands import Command
@@ -50,7 +50,7 @@ class Files:
         name = str(file.relative_to(session.directory))
         await self._audience.send_file(session.key, file, name)
         await self._store.audit(caller.inbound.person.id, "send", str(session.key), None, name)
-        return Reply(view.sent_file(name, size), data={"ref": str(session.key), "file": name, "size": size})
+        return Reply(view_life.sent_file(name, size), data={"ref": str(session.key), "file": name, "size": size})
 
 
 def _real(directory: Path, name: str) -> Path:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from core import commands, delivery, view
+from core import commands, delivery, view, view_chat
 from core.access import Role
 from core.arrivals import Arrivals
 from core.delivery import BacklogPolicy
@@ -143,7 +143,7 @@ class Inbox:
     async def press(self, press: Press) -> Reply:
         """See core.messages.Mail."""
         if self._closed:
-            return refusal(view.leaving())
+            return refusal(view_chat.leaving())
         kind, _, rest = press.button.partition(":")
         if kind == HELD:
             return await self._decide_held(rest, press)
@@ -210,7 +210,7 @@ class Inbox:
         if dropped:
             for received in dropped:
                 await self._store.close_inbound(received.row, "ignored", "too old when kugetsu came back")
-            await relay.send(place, view.backlog_dropped([m.inbound for m in dropped]))
+            await relay.send(place, view_chat.backlog_dropped([m.inbound for m in dropped]))
         for received in kept:
             self._see(received)
         if not found.ask:
@@ -220,7 +220,7 @@ class Inbox:
         question = secrets.token_urlsafe(9)
         await self._store.hold_inbound([received.row for received in kept], question)
         self._fault("messages held")
-        await relay.question(place, view.backlog([m.inbound for m in kept], question), f"{HELD}:{question}")
+        await relay.question(place, view_chat.backlog([m.inbound for m in kept], question), f"{HELD}:{question}")
 
     async def _decide_held(self, rest: str, press: Press) -> Reply:
         question, _, choice = rest.partition(":")
@@ -231,7 +231,7 @@ class Inbox:
                 left = await self._store.open_inbound(press.place.platform)
                 held = [received for received in left if received.held == question]
                 if not held or choice not in CHOICES:
-                    return refusal(view.held_no_more())
+                    return refusal(view_chat.held_no_more())
                 run = CHOICES[choice](held)
                 for received in held:
                     if received not in run:
@@ -241,7 +241,7 @@ class Inbox:
             await self._store.audit(press.person.id, "decide backlog", question, press.place, detail)
         except StoreError as error:
             return refusal(error)
-        said = view.backlog_decided(choice, len(held), press.person)
+        said = view_chat.backlog_decided(choice, len(held), press.person)
         await self._relays[press.place.platform].settle_question(f"{HELD}:{question}", said.markdown)
         for received in run:
             self._enqueue(received)
@@ -256,11 +256,11 @@ class Inbox:
         for post in await self._store.open_posts(platform):
             kind, _, question = post.key.partition(":")
             if kind == HELD and question.partition(":")[0] not in places:
-                self._relays[platform].close(post, str(view.held_no_more()))
+                self._relays[platform].close(post, str(view_chat.held_no_more()))
         for question, held in places.items():
             placed = await self._placing.of(held[0].inbound)
             await self._relays[platform].question(
-                placed.place, view.backlog([m.inbound for m in held], question), f"{HELD}:{question}"
+                placed.place, view_chat.backlog([m.inbound for m in held], question), f"{HELD}:{question}"
             )
 
     # ── one chat ───────────────────────────────────────────────────────────────────────────────
@@ -420,7 +420,7 @@ class Inbox:
             await self._store.close_inbound(received.row, "ignored", "an edit of a message that became no prompt")
             return
         changed = not commands.is_command(inbound.text) and await self._changed(run, before.inbound, inbound)
-        said = view.entry_changed(run) if changed else view.too_late_to_change(run)
+        said = view_chat.entry_changed(run) if changed else view_chat.too_late_to_change(run)
         await relay.reply(inbound, received.row, Reply(said))
         await self._store.close_inbound(received.row, "accepted", "an edit", run.id)
 

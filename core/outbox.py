@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from core import delivery, view
+from core import delivery, view, view_chat
 from core.budget import Account, Priority
 from core.delivery import Fault
 from core.errors import ChatDenied, ChatFormat, ChatLimited, KugetsuError, MessageGone, PlaceGone, StoreError
@@ -167,7 +167,7 @@ class Outbox:
         old = delivery.outdated(waiting, self._clock.now())
         if not old:
             return
-        page = self._messenger.pages(view.summed_up(len(old)))[0]
+        page = self._messenger.pages(view_chat.summed_up(len(old)))[0]
         summary = Post(f"summary:{old[-1].key}", place, PostKind.NOTICE, page, self._clock.now())
         [summary] = await self._store.add_posts([summary])
         if all(post.key != summary.key for post in waiting):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from core import view
+from core import view, view_life
 from core.audience import Audience
 from core.callers import Caller
 from core.errors import QueueFull, UsageError
@@ -55,7 +55,7 @@ class Prompts:
         files = caller.attachments if attachments is None else attachments
         text = checked(text or (view.ONLY_FILES if files else ""))
         if session.state is SessionState.GONE:
-            raise view.lost(session)
+            raise view_life.lost(session)
         async with self._queueing:
             waiting = await self._store.unfinished_runs(session.key)
             run = next((run for run in waiting if once and run.prompt == text), None)

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from core import view, view_run
+from core import view, view_chat, view_run
 from core.asks import ANSWERS, WITHDRAWN
 from core.audience import Audience
 from core.inbox import Inbox
@@ -143,7 +143,7 @@ class Recovery:
         if run and session and run.state.over:
             relay.close(post, view_run.over(RunReport(run, session)))
         elif run is None or session is None:
-            relay.close(post, view.gone_with_its_session())
+            relay.close(post, view_chat.gone_with_its_session())
 
     async def _close_ask(self, relay: Relay, post: Post) -> None:
         if post.state is PostState.PENDING:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from core import view, view_run
+from core import view_chat, view_run
 from core.budget import Account, Ledger, Priority
 from core.delivery import Fault
 from core.errors import KugetsuError
@@ -83,7 +83,7 @@ class Relay:
         await self._store.end(intent)
         self._fault("thread recorded")
         if again and place.thread and not is_chain(place):
-            await self.send(place, Document(view.thread_again()))
+            await self.send(place, Document(view_chat.thread_again()))
         return place
 
     def link(self, place: Place, token: str) -> str:

@@ -5,81 +5,37 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
-from core import rules, view
+from core import rules, view, view_life
 from core.asks import Asks, refusal
-from core.audience import Audience, Show
-from core.errors import AgentError, AgentSessionGone, FolderGone, KugetsuError, NotFound, StoreError, WorkspaceError
+from core.audience import Audience
+from core.errors import AgentError, AgentSessionGone, KugetsuError, NotFound
 from core.events import AgentEvent, Asked, Outcome, Refused, Said, Settled, Started
 from core.journal import Journal
 from core.live import Complain
 from core.model import (
     AskId,
-    Button,
     Document,
     PermissionRule,
-    Place,
     Project,
-    Refusal,
     Run,
     RunId,
     RunState,
     Session,
     SessionKey,
-    SessionState,
 )
 from core.offers import Offers
-from core.ports import AgentPort, AgentRun, Chunk, Clock, Known, RunHeader, RunReport, Store, Workspace
+from core.ports import AgentPort, AgentRun, Chunk, Clock, Known, RunHeader, Store, Workspace
 from core.progress import Progress, Text, fold
 from core.projects import Projects
+from core.run_record import RunRecord
+from core.run_state import Choices, Live
 from core.sessions import Fault, Sessions
 from core.stalls import Stalls
 
 INTERNAL = "internal"  # error code of a defect of ours
-SAVE_AGAIN = 5.0  # seconds between attempts to record an answer while the disk is full
-
-_ENDS = {
-    Outcome.DONE: (RunState.DONE, SessionState.IDLE),
-    Outcome.FAILED: (RunState.FAILED, SessionState.FAILED),
-    Outcome.STOPPED: (RunState.STOPPED, SessionState.STOPPED),
-    Outcome.CUT: (RunState.CUT, SessionState.STOPPED),
-}
-
-
-@dataclass(slots=True)
-class Live:
-    """A run being driven: what the control lane and the audience need of it."""
-
-    run: Run
-    session: Session | None = None
-    progress: Progress = field(default_factory=Progress)
-    show: Show | None = None
-    task: asyncio.Task[None] | None = None
-    prompted: bool = False
-    stopping: bool = False
-    refused: list[Refusal] = field(default_factory=list)
-    recovered: bool = False  # another process began it
-    heard: int = 0  # events of the agent so far
-
-    def advance(self, progress: Progress) -> None:
-        """Take the new state and have every place show it; never waits."""
-        if progress is not self.progress:
-            self.progress = progress
-            if self.show:
-                self.show.show(progress)
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What the configuration says about runs."""
-
-    max_concurrent: int = 16
-    model: str = ""  # provider/model; empty: opencode's default
-    agent: str = ""
-    auto_resume: bool = True  # after a crash the agent is told to carry on
-    stop_patience: float = 5.0  # seconds for opencode to confirm an abort before the run is called stopped without it
 
 
 class Runs:
@@ -118,6 +74,9 @@ class Runs:
         self._fault = fault
         self._complain = complain
         self._prompting = prompting  # told of each session before its prompt: what names its debug log
+        self._record = RunRecord(
+            store, workspace, sessions, audience, asks, offers, journal, clock, choices, fault, complain
+        )
         self._slots = asyncio.Semaphore(choices.max_concurrent)
         self._live: dict[str, Live] = {}
         self._checkouts: dict[str, asyncio.Lock] = {}
@@ -193,7 +152,7 @@ class Runs:
             )
             await self._tell_what_cannot_be_asked(key)
             if not live.run.snapshot_before:
-                live.run = replace(live.run, snapshot_before=await self._before(live, session, project))
+                live.run = replace(live.run, snapshot_before=await self._record.before(live, session, project))
             known = Known.ABSENT
             if live.run.state is not RunState.QUEUED:
                 known = await self._recovered(live, session, project)
@@ -245,7 +204,7 @@ class Runs:
                 if isinstance(event, Started) and event.message_id:
                     live.run = replace(live.run, message_id=event.message_id)  # forks at this run go by it
                 if first:
-                    beside.create_task(self._mark(live))
+                    beside.create_task(self._record.mark(live))
                     first = False
                 if isinstance(event, Asked):
                     ask = self._asks.take(live.run, session, event.request, partial(self._grant, live))
@@ -257,10 +216,10 @@ class Runs:
                 if isinstance(event, Said) and not event.reasoning and (event.text or event.whole):
                     self._journal.add(Chunk(live.run.id, event.part, event.text, event.whole))
                 if isinstance(event, Settled):
-                    beside.create_task(self._withdraw(live, event.request_id))
+                    beside.create_task(self._record.withdraw(live, event.request_id))
                 live.advance(fold(live.progress, event))
             watch.cancel()
-            await self._withdraw(live)
+            await self._record.withdraw(live)
         if live.progress.outcome is None:
             raise AgentError("opencode stopped reporting before the run had ended.", "`/retry` runs the prompt again.")
         self._fault("agent finished")
@@ -275,11 +234,11 @@ class Runs:
             if answered or not self._asks.is_open(ask):
                 return
             live.advance(fold(live.progress, asked))
-            await self._mark(live)
+            await self._record.mark(live)
             refused = await self._asks.by_people(ask)
             live.refused += [refused] if refused else []
             live.advance(fold(live.progress, Settled(request.id)))
-            await self._mark(live)
+            await self._record.mark(live)
         except KugetsuError as error:
             # The run goes on; opencode still waits, and the thread knows why.
             await self._audience.tell(key, view.error(error))
@@ -293,39 +252,11 @@ class Runs:
             lambda: self._agent.lookup(agent_run),
         )
 
-    async def _withdraw(self, live: Live, request_id: str = "") -> None:
-        try:
-            await self._asks.withdraw(live.run.id, request_id)
-        except StoreError as error:  # on a full disk the run goes on
-            self._complain(f"the end of a request of {live.run.session} could not be recorded", error)
-
-    async def _mark(self, live: Live) -> None:
-        """Record that the run is under way, and whether it waits for people."""
-        if live.progress.outcome:
-            return
-        asking = bool(live.progress.asking)
-        live.run = replace(live.run, state=RunState.ASKING if asking else RunState.RUNNING)
-        try:
-            await self._enter(live, SessionState.ASKING if asking else SessionState.RUNNING)
-            await self._store.save_run(live.run)
-        except StoreError as error:  # on a full disk the run goes on; the next start looks the prompt up
-            self._complain(f"the state of {live.run.session} could not be recorded", error)
-
     async def _grant(self, live: Live, granted: Sequence[PermissionRule]) -> None:
         await self._store.change_session(
             live.run.session,
             lambda now: rules.granted(now, granted),
         )
-
-    async def _enter(self, live: Live, state: SessionState) -> None:
-        """The session's new state; its other columns may change at the same time."""
-        at = self._clock.now()
-        lost = live.progress.error_code == AgentSessionGone.code
-
-        def change(now: Session) -> Session:
-            return replace(now, state=SessionState.GONE if lost and now.agent_id else state, updated=at)
-
-        live.session = await self._store.change_session(live.run.session, change) or live.session
 
     async def _abort(self, live: Live, task: asyncio.Task[None]) -> None:
         session = live.session
@@ -350,125 +281,13 @@ class Runs:
             live.progress = self._failure(live, error)
             if live.prompted and live.progress.error_code == INTERNAL:
                 await self._abort(live, task)  # nobody listens to the agent any more
-        await self._end(live)
-
-    async def _end(self, live: Live) -> None:
-        """Record how it ended, then show it: an answer is in the store before any chat has it."""
-        progress, session = live.progress, live.session
-        await self._withdraw(live)
-        if session and live.prompted:
-            live.run = replace(live.run, snapshot_after=await self._snapshot(live, "after"))
-        run_state, session_state = _ENDS[progress.outcome or Outcome.FAILED]
-        await self._journal.flush()
-        live.run = replace(
-            live.run,
-            state=run_state,
-            ended=self._clock.now(),
-            text=progress.text,
-            error=progress.error or (view.STOPPED if run_state is RunState.STOPPED else ""),
-            error_code=progress.error_code,
-            model=progress.model,
-            cost=progress.cost,
-            tokens=progress.tokens,
-            refused=tuple(dict.fromkeys(live.refused)),  # an agent may try the same twice
-        )
-        show = live.show
-        if session:
-            show = show or await self._audience.open(RunHeader(live.run, session, live.run.person))
-        if session and live.recovered and run_state is RunState.CUT:
-            await self._carry_on(live)
-        places = await self._store.places(live.run.session) if session else []
-        await self._save_surely(live, session_state, places)
-        self._fault("answer recorded")
-        if live.session and show:
-            files_changed = await self._files_changed(live)
-            report = RunReport(live.run, live.session, files_changed, await self._buttons(live.run, live.session))
-            await self._audience.close(show, report)
-            await self._sessions.abandon(live.session.key)
-
-    async def _carry_on(self, live: Live) -> None:
-        """After a crash the agent is told to go on; once, as what was cut off while it went on may be cut off again."""
-        run = live.run
-        if not self._choices.auto_resume or run.prompt == view.CARRY_ON:
-            return
-        try:
-            await self._store.add_run(
-                run.session,
-                view.CARRY_ON,
-                run.person,
-                run.place,
-                message=run.message,
-                source=f"carry on {run.id}",
-            )
-        except StoreError as error:  # then it is offered by a button
-            self._complain(f"{run.session} is not carried on by itself", error)
-        else:
-            live.run = replace(run, error=view.CUT_GOES_ON)
-
-    async def _buttons(self, run: Run, session: Session) -> tuple[Button, ...]:
-        try:
-            return await self._offers.after(run, session)
-        except StoreError as error:  # what was answered matters more
-            self._complain(f"no buttons for the end of run {run.number} of {session.key}", error)
-            return ()
-
-    async def _save_surely(self, live: Live, state: SessionState, places: list[Place]) -> None:
-        told = False
-        while True:
-            try:
-                await self._store.enqueue(live.run.id, places)
-                await self._store.save_run(live.run)
-                await self._enter(live, state)
-            except StoreError as error:
-                if not told:
-                    self._complain("an answer could not be recorded; trying again until it is", error)
-                told = True
-                await self._clock.sleep(SAVE_AGAIN)
-            else:
-                return
-
-    async def _before(self, live: Live, session: Session, project: Project) -> str:
-        """The snapshot before the run, in the worktree made again if somebody deleted it. Raises WorkspaceError."""
-        try:
-            return await self._snapshot(live, "before")
-        except FolderGone:
-            if not session.branch:
-                raise
-            await self._sessions.reopen(session, project, partial(self._audience.tell, session.key))
-            return await self._snapshot(live, "before")
-
-    async def _snapshot(self, live: Live, moment: str) -> str:
-        """The worktree as it is; "" when git cannot take it, which costs undo but not the run.
-
-        Raises FolderGone before a run.
-        """
-        session = live.session
-        assert session is not None
-        try:
-            return await self._workspace.snapshot(session.directory, f"{session.slug}/{live.run.number}/{moment}")
-        except WorkspaceError as error:
-            if isinstance(error, FolderGone) and moment == "before":
-                raise
-            await self._audience.tell(session.key, view.no_snapshot(error))
-            return ""
-
-    async def _files_changed(self, live: Live) -> int | None:
-        run, session = live.run, live.session
-        if not (session and run.snapshot_before and run.snapshot_after):
-            return None
-        if run.snapshot_before == run.snapshot_after:
-            return 0
-        try:
-            return await self._workspace.changed_files(session.directory, run.snapshot_before, run.snapshot_after)
-        except WorkspaceError as error:
-            self._complain(f"the changed files of {session.key} could not be counted", error)
-            return None
+        await self._record.end(live)
 
     def _failure(self, live: Live, error: Exception) -> Progress:
         if isinstance(error, ExceptionGroup):
             error = _first(error)
         if isinstance(error, AgentSessionGone) and live.session:
-            code, said = error.code, view.error(view.lost(live.session))
+            code, said = error.code, view.error(view_life.lost(live.session))
         elif isinstance(error, KugetsuError):
             code, said = error.code, view.error(error)
         else:

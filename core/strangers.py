@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from core import commands, view
+from core import commands, view_chat
 from core.access import Role
 from core.callers import Caller
 from core.commands import Command
@@ -43,7 +43,7 @@ class Strangers:
             key = PersonId(f"{inbound.person.id} code")
             return self._once(key, lambda: Reply(self._code(inbound)))
         return self._once(
-            inbound.person.id, lambda: Reply(view.stranger(inbound.person), ok=False, code=NotAllowed.code)
+            inbound.person.id, lambda: Reply(view_chat.stranger(inbound.person), ok=False, code=NotAllowed.code)
         )
 
     def _once(self, key: PersonId, reply: Callable[[], Reply]) -> Reply | None:
@@ -53,13 +53,13 @@ class Strangers:
         return reply()
 
     def _code(self, inbound: Inbound) -> Document:
-        return view.stranger_code(inbound.person, self._people.code_for(inbound.person))
+        return view_chat.stranger_code(inbound.person, self._people.code_for(inbound.person))
 
     async def _paired(self, inbound: Inbound, role: Role, text: str) -> Reply:
         command = commands.parse(text, RefContext("", None))
         person, given = await self._people.pair(command.message, inbound.person, role)
         await self._store.audit(inbound.person.id, f"pair {given.name.lower()}", person.id, inbound.place)
-        return Reply(view.paired(person, given))
+        return Reply(view_chat.paired(person, given))
 
     async def _pair(self, command: Command, caller: Caller) -> Reply:
         role = ROLES.get(command.option("role") or "viewer")

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from core import view
+from core import view_life
 from core.adoption import Adoption
 from core.audience import Audience
 from core.callers import Caller, Callers
@@ -68,7 +68,7 @@ class Upkeep:
         waiting = not forced and any(finding.remedy is Remedy.REMOVE for finding in found)
         offers = (await self._offers.make("Remove them", "/prune --force"),) if waiting else ()
         data = [{"remedy": remedy, "text": text} for remedy, text in lines]
-        document = view.census(lines, offers)
+        document = view_life.census(lines, offers)
         if waiting:
             document = Document(f"{document.markdown}\n`/prune --force` removes what can be removed.", offers)
         return Reply(document, data=data)
@@ -82,19 +82,19 @@ class Upkeep:
             stake = await self._ending.stake(session)
             words = "--force" if stake else "--yes"
             offers = (await self._offers.make("Destroy it", f"/destroy {words} {session.key}"),)
-            return Reply(view.will_destroy(session, stake, offers), ok=False, code="confirm")
+            return Reply(view_life.will_destroy(session, stake, offers), ok=False, code="confirm")
         for run in await self._store.unfinished_runs(session.key):
             if run.state is RunState.QUEUED:
                 await self._store.save_run(replace(run, state=RunState.STOPPED, ended=self._clock.now()))
         await self._runs.stop(session.key)
         if not force and (stake := await self._ending.stake(session)):
-            raise NotAllowed(view.at_stake(session, stake), f"`/destroy {session.key} --force` loses it.")
-        await self._audience.tell(session.key, view.destroyed(session))
+            raise NotAllowed(view_life.at_stake(session, stake), f"`/destroy {session.key} --force` loses it.")
+        await self._audience.tell(session.key, view_life.destroyed(session))
         places = await self._store.places(session.key)
         await self._ending.destroy(session, force=force)
         await self._audience.ended(session, places)
         await self._audit(caller, "destroy", session)
-        return Reply(view.destroyed(session), data=session_data(session, []))
+        return Reply(view_life.destroyed(session), data=session_data(session, []))
 
     async def _destroy_base(self, command: Command, caller: Caller) -> Reply:
         project = await self._callers.project_meant(command.message, caller)
@@ -103,7 +103,7 @@ class Upkeep:
             raise UsageError(f"This deletes the base session of {project.ref}; its forks stay.", f"`{line}` does it.")
         base = await self._ending.destroy_base(project)
         await self._store.audit(caller.inbound.person.id, "destroy base", str(project.ref), caller.inbound.place)
-        return Reply(view.base_destroyed(project), data={"project": str(project.ref), "session": base.agent_id})
+        return Reply(view_life.base_destroyed(project), data={"project": str(project.ref), "session": base.agent_id})
 
     async def _archive(self, command: Command, caller: Caller) -> Reply:
         session = await self._callers.meant(command, caller)
@@ -111,7 +111,7 @@ class Upkeep:
             raise Busy(f"{session.key} is at work.", f"Wait for the end, or `/stop {session.key}`.")
         archived = await self._ending.archive(session)
         await self._audit(caller, "archive", session)
-        return Reply(view.archived(archived), data=session_data(archived, []))
+        return Reply(view_life.archived(archived), data=session_data(archived, []))
 
     async def _export(self, command: Command, caller: Caller) -> Reply:
         session = await self._callers.meant(command, caller)
@@ -120,7 +120,7 @@ class Upkeep:
             raise UsageError("An export is written where you stand.", f"In a terminal: `kugetsu export {session.key}`.")
         file = await self._transfer.export(session, folder)
         await self._audit(caller, "export", session)
-        return Reply(view.exported(session, file), data={"ref": str(session.key), "file": str(file)})
+        return Reply(view_life.exported(session, file), data={"ref": str(session.key), "file": str(file)})
 
     async def _import(self, command: Command, caller: Caller) -> Reply:
         folder = caller.inbound.directory
@@ -128,7 +128,7 @@ class Upkeep:
             raise UsageError("A file is imported from where you stand.", "In a terminal: `kugetsu import FILE`.")
         session = await self._transfer.bring_in(folder / Path(command.message).expanduser())
         await self._audit(caller, "import", session)
-        return Reply(view.imported(session), data=session_data(session, []))
+        return Reply(view_life.imported(session), data=session_data(session, []))
 
     async def _audit(self, caller: Caller, action: str, session: Session) -> None:
         await self._store.audit(caller.inbound.person.id, action, str(session.key), caller.inbound.place)

@@ -4,32 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from core import commands
 from core.access import Role
-from core.edits import Edit, FoundBase, FoundSession
-from core.errors import Busy, KugetsuError, NotAllowed, NotFound
-from core.messages import Post, PostKind, PostState
+from core.errors import KugetsuError, NotAllowed
 from core.model import (
     AgentRequest,
-    BaseSession,
     Button,
     Document,
-    Inbound,
     IssueRef,
     PermissionRequest,
     Person,
     Place,
     Project,
-    ProjectRef,
     Refusal,
     Run,
-    RunState,
     Session,
     SessionKey,
 )
-from core.ports import Ask, Issue, Received, Stake
+from core.ports import Ask, Issue
 
 BASE_READS_ONLY = "This session only reads: it is the base that every issue's session is forked from."
 CUT_CODE = "cut"
@@ -269,7 +262,7 @@ def status(
     over = [run for run in runs if run.state.over]
     if over:
         last = over[-1]
-        lines += ["", f"Run {last.number} {last.state}: {_first_line(last.prompt)}", "", last.error or last.text]
+        lines += ["", f"Run {last.number} {last.state}: {first_line(last.prompt)}", "", last.error or last.text]
     return Document("\n".join(lines).rstrip())
 
 
@@ -323,7 +316,8 @@ def not_allowed(person: Person, needed: Role) -> NotAllowed:
     return NotAllowed(f"This needs the role {needed.name.lower()}.", f"An admin can give it to `{person.id}`.")
 
 
-def _first_line(text: str) -> str:
+def first_line(text: str) -> str:
+    """At most 80 characters of it."""
     line = text.strip().splitlines()[0] if text.strip() else ""
     return line if len(line) <= 80 else f"{line[:79]}…"
 
@@ -338,289 +332,3 @@ def _age(age: timedelta) -> str:
 
 def _yaml(text: str) -> str:
     return f'"{text}"' if text.startswith("@") or text.count(":") > 1 else text
-
-
-# ── the end of a session's life ────────────────────────────────────────────────────────────────
-
-
-def stake(found: Stake) -> str:
-    """What would be lost, in one line."""
-    parts = []
-    if found.locked:
-        parts.append(f"the worktree is locked ({found.locked})")
-    if found.changes:
-        parts.append(f"{len(found.changes)} uncommitted: {', '.join(line[3:] for line in found.changes[:5])}")
-    if found.commits:
-        parts.append(f"{len(found.commits)} commits that are nowhere else: {', '.join(found.commits[:5])}")
-    return "; ".join(parts)
-
-
-def at_stake(session: Session, found: Stake) -> str:
-    """Why it is not destroyed."""
-    return f"{session.key} has work that would be lost: {stake(found)}."
-
-
-def will_destroy(session: Session, found: Stake, offers: Sequence[Button]) -> Document:
-    """Asks first."""
-    lost = f"\nLost would be: {stake(found)}." if found else "\nEverything in it is committed and pushed."
-    branch = f", branch `{session.branch}`" if session.branch else ""
-    text = f"Destroying {session.key} deletes its opencode session, worktree `{session.directory}`{branch}.{lost}"
-    return Document(f"{text}\n`/destroy -y {session.key}` does it without asking.", tuple(offers))
-
-
-def destroyed(session: Session) -> Document:
-    """The answer to `destroy`."""
-    return Document(f"{session.key} is destroyed.")
-
-
-def base_destroyed(project: Project) -> Document:
-    """The answer to `destroy --base`."""
-    return Document(f"The base session of {project.ref} is deleted. Its forks stay; the next `/start` makes a new one.")
-
-
-def archived(session: Session) -> Document:
-    """The worktree is gone, the rest stays."""
-    return Document(f"{session.key} is archived: its worktree is removed, `/continue {session.key} …` brings it back.")
-
-
-def full(project: Project, oldest: Session, offers: Sequence[Button]) -> Document:
-    """No room for one more session."""
-    text = f"{project.ref} has as many sessions as `sessions.max_per_project` allows."
-    return Document(
-        f"{text} {oldest.key}, unused since {oldest.updated:%Y-%m-%d}, is clean and can be archived.", tuple(offers)
-    )
-
-
-def lost(session: Session) -> NotFound:
-    """A prompt to a session that opencode no longer has."""
-    return NotFound(
-        f"opencode no longer has the session of {session.key}; worktree `{session.directory}` is untouched.",
-        f"`/fork {session.key.ref} …` makes another one."
-        if session.key.name
-        else f"`/start {session.key.ref} …` makes a new session on the same worktree.",
-    )
-
-
-def session_gone(session: Session) -> str:
-    """opencode forgot it."""
-    return f"{session.key}: opencode no longer has its session; `/start {session.key.ref} …` makes a new one"
-
-
-def census(lines: Sequence[tuple[str, str]], offers: Sequence[Button]) -> Document:
-    """The answer to `prune`: what was found, (remedy, text) each."""
-    if not lines:
-        return Document("Everything fits together: nothing to prune.")
-    words = {"repair": "repaired", "remove": "can be removed", "removed": "removed", "report": "look at it"}
-    return Document("\n".join(f"{words[remedy]}: {text}" for remedy, text in lines), tuple(offers))
-
-
-def changes(session: Session, stat: str) -> Document:
-    """The answer to `diff`."""
-    if not stat:
-        return Document(f"{session.key} has changed no file.")
-    lines = stat.splitlines()
-    shown = lines if len(lines) <= 25 else [*lines[:23], "…", lines[-1]]
-    body = "\n".join(shown)
-    return Document(f"What {session.key.tag} has changed since its first run, the patch is a file:\n```\n{body}\n```")
-
-
-def sent_file(name: str, size: int) -> Document:
-    """The answer to `send`."""
-    return Document(f"{name} ({file_size(size)}) is in the thread.")
-
-
-def file_size(size: int) -> str:
-    """`12 kB`."""
-    for unit, step in (("MB", 1024**2), ("kB", 1024)):
-        if size >= step:
-            return f"{size / step:.0f} {unit}"
-    return f"{size} bytes"
-
-
-def exported(session: Session, file: Path) -> Document:
-    """The answer to `export`."""
-    return Document(f"{session.key} is in `{file}`. On the other machine: `kugetsu import {file.name}`.")
-
-
-def imported(session: Session) -> Document:
-    """The answer to `import`."""
-    where = f"worktree `{session.directory}`, branch `{session.branch}`"
-    return Document(f"{session.key} is here: {where}. `/continue {session.key} …` goes on with it.")
-
-
-# ── index.json and sessions/*.json, edited by hand ─────────────────────────────────────────────
-
-
-def edit_untaken(edit: Edit, why: KugetsuError) -> str:
-    """Something in a file is not taken."""
-    match edit:
-        case FoundSession(file, key, agent_id):
-            what = f"{file}: `{agent_id}` for {key} is not taken. "
-        case FoundBase(file, _, agent_id):
-            what = f"{file}: `{agent_id}` as base session is not taken. "
-        case _:
-            what = f"{edit.file}: "
-    return f"{what}{why} {why.hint}".rstrip()
-
-
-def edits_held(edit: Edit, why: KugetsuError) -> str:
-    """Nobody can say whether the sessions named there exist."""
-    return (
-        f"{edit.file} names sessions that could not be looked up: {why} {why.hint}".rstrip()
-        + " The file stays as it is; the next start and `/prune` try again."
-    )
-
-
-def written_again(file: str, subject: SessionKey | ProjectRef | None, *, entry: bool) -> str:
-    """What kugetsu wrote was gone."""
-    what = f"{file}: the entry of {subject}" if entry else file
-    if isinstance(subject, SessionKey):
-        ending = f"; `/destroy {subject}` ends a session"
-    else:
-        ending = f"; `/destroy --base {subject}` ends a base session" if subject else ""
-    return f"{what} was missing and is written again{ending}."
-
-
-def adopted(session: Session) -> str:
-    """A session that a person, or an earlier kugetsu, had written down."""
-    where = f" on branch `{session.branch}`" if session.branch else ", a checkout that stays when it ends"
-    return f"{session.key} is taken up: opencode's session `{session.agent_id}` in {session.directory}{where}."
-
-
-def base_adopted(base: BaseSession) -> str:
-    """Likewise for a base."""
-    return f"The base session of {base.project} is opencode's `{base.agent_id}` now."
-
-
-def exchanged(session: Session, agent_id: str) -> str:
-    """A session got another one of opencode's."""
-    return f"{session.key} has opencode's session `{agent_id}` now, instead of `{session.agent_id}`."
-
-
-def retitled(key: SessionKey, title: str) -> str:
-    """A title was changed by hand."""
-    return f"{key} is called “{title}” now."
-
-
-# ── threads ────────────────────────────────────────────────────────────────────────────────────
-
-
-def gone_with_its_session() -> str:
-    """In place of a live message whose session was destroyed."""
-    return "■ Its session was destroyed."
-
-
-def thread_again() -> str:
-    """A process died while it opened a thread."""
-    return "kugetsu ended while it opened this thread; an empty one of the same name may be left."
-
-
-# ── messages of chats ──────────────────────────────────────────────────────────────────────────
-
-
-def leaving() -> Busy:
-    """A button pressed while the bot drains."""
-    return Busy("kugetsu is being stopped.", "Press again when it is back.")
-
-
-def held_no_more() -> NotFound:
-    """The question about late messages was answered before."""
-    return NotFound("That was decided already.")
-
-
-def backlog(messages: Sequence[Inbound], question: str) -> Document:
-    """Messages that came while kugetsu was not there."""
-    lines = [
-        f"- {message.at:%m-%d %H:%M} UTC {message.person.name}: {_first_line(message.text)}" for message in messages
-    ]
-    many = len(messages) > 1
-    head = f"{len(messages)} messages came" if many else "A message came"
-    choices = [("run", "Run in order" if many else "Run it"), ("last", "Only the last"), ("drop", "Discard")]
-    buttons = tuple(Button(f"held:{question}:{name}", label) for name, label in choices if many or name != "last")
-    return Document("\n".join([f"{head} while kugetsu was not there:", *lines]), buttons)
-
-
-def backlog_decided(choice: str, count: int, by: Person) -> Document:
-    """What was chosen."""
-    what = {"run": "run in order", "last": "the last one is run, the others are discarded", "drop": "discarded"}[choice]
-    return Document(f"{count} messages that came while kugetsu was not there: {what}, decided by {by.name}.")
-
-
-def backlog_dropped(messages: Sequence[Inbound]) -> Document:
-    """Too old to be run at all."""
-    lines = [
-        f"- {message.at:%m-%d %H:%M} UTC {message.person.name}: {_first_line(message.text)}" for message in messages
-    ]
-    head = "Not run, because they are older than `runs.backlog.drop_after`; send again what is still wanted:"
-    return Document("\n".join([head, *lines]))
-
-
-def entry_changed(run: Run) -> Document:
-    """A message was edited while its prompt waited."""
-    return Document(f"Run {run.number} will get the edited text.")
-
-
-def too_late_to_change(run: Run) -> Document:
-    """A message was edited after its prompt was sent."""
-    return Document(f"Run {run.number} has the text as it was. Send what is to be different as a new message.")
-
-
-def heard(spoken: str) -> str:
-    """A voice note in words."""
-    return f"Heard: {spoken}"
-
-
-def not_transcribed(why: str = "") -> str:
-    """A voice note that goes to the agent as a file."""
-    reason = why or "`transcription` is not set up in config.yaml"
-    return f"The voice note was not put into words ({reason}); the agent gets it as a file."
-
-
-def stranger(person: Person) -> Document:
-    """The only thing somebody unknown is told, in a direct message."""
-    return Document(f"You are `{person.id}`, and nobody here knows you yet. `/whoami` gets you a code for an admin.")
-
-
-def stranger_code(person: Person, code: str) -> Document:
-    """For an admin to pair somebody with."""
-    return Document(f"You are `{person.id}`. An admin makes you known with `/pair {code}`.")
-
-
-def why(received: Received, run: Run | None, before: int, posts: Sequence[Post]) -> Document:
-    """What became of a message; `before`: how many runs are in front of its own."""
-    at = f"{received.inbound.at:%m-%d %H:%M:%S} UTC"
-    lines = [f"“{_first_line(received.inbound.text)}” ({at}):"]
-    if received.held:
-        lines.append("It waits for the answer to the question above: it came while kugetsu was not there.")
-    elif not received.outcome:
-        lines.append("It is being worked out.")
-    elif received.outcome != "accepted" or run is None:
-        lines.append(f"{received.outcome}{': ' + received.reason if received.reason else '.'}")
-    if run is not None:
-        lines.append(f"It became run {run.number} of {run.session.tag}, which is {run.state}.")
-        if run.state is RunState.QUEUED:
-            lines.append(f"It waits for {before} run{'' if before == 1 else 's'} before it.")
-        if run.error:
-            lines.append(run.error)
-    late = {PostState.DROPPED, PostState.UNKNOWN, PostState.PENDING}
-    lines += [
-        f"Its {post.kind} is {post.state}{': ' + post.note if post.note else ''}."
-        for post in posts
-        if post.state in late and post.kind is not PostKind.LIVE
-    ]
-    return Document("\n".join(lines))
-
-
-def paired(person: Person, role: Role) -> Document:
-    """The answer to `pair`."""
-    return Document(f"{person.name} (`{person.id}`) is {role.name.lower()} now.")
-
-
-# ── what came late ─────────────────────────────────────────────────────────────────────────────
-
-
-def summed_up(count: int) -> str:
-    """In place of old news after an outage."""
-    return (
-        f"{count} notices from a time when nothing could be sent here are left out. `/status` tells how things stand."
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from core import view
+from core import view_chat
 from core.callers import Caller
 from core.commands import Command
 from core.errors import NotFound
@@ -39,7 +39,7 @@ class Why:
             "state": run.state.value if run else None,
             "error": run.error if run else "",
         }
-        return Reply(view.why(received, run, before, posts), data=data)
+        return Reply(view_chat.why(received, run, before, posts), data=data)
 
     async def _meant(self, caller: Caller) -> Received:
         inbound = caller.inbound

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from adapters.console import wire
 from core.errors import AgentInDoubt
 from core.model import LOCAL_PERSON, Button, Tokens
-from core.view import file_size
+from core.view_life import file_size
 
 Span = tuple[str, str]  # a style class of `terminal.STYLE` (empty: none) and text
 Line = tuple[Span, ...]

@@ -47,7 +47,8 @@ from core.projects import Projects
 from core.prompts import Prompts
 from core.recovery import Recovery
 from core.relay import Relay
-from core.run import Choices, Runs
+from core.run import Runs
+from core.run_state import Choices
 from core.sessions import Sessions
 from core.stalls import Stalls
 from core.strangers import Strangers

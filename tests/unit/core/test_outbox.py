@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from adapters.store.sql import FILE
-from core import view
+from core import view, view_chat
 from core.budget import Account
 from core.delivery import FRESH, LONGEST
 from core.errors import ChatDenied, ChatDoubt, ChatError, ChatFormat, ChatUnreachable, MessageGone, PlaceGone
@@ -388,7 +388,7 @@ async def test_after_a_long_outage_old_news_becomes_one_line(office: Office) -> 
     await office.send("fresh", kind=PostKind.NOTICE)
     office.messenger.down = False
     await office.quiet()
-    assert office.messenger.texts() == [view.summed_up(6), "answer", "fresh"]
+    assert office.messenger.texts() == [view_chat.summed_up(6), "answer", "fresh"]
     await office.again()
     assert len(office.messenger.messages) == 3
 
@@ -410,7 +410,7 @@ async def test_summing_up_survives_a_full_disk(office: Office) -> None:
     await asyncio.sleep(60)
     office.messenger.down, office.store.full = False, False
     await office.quiet()
-    assert office.messenger.texts() == [view.summed_up(6)]
+    assert office.messenger.texts() == [view_chat.summed_up(6)]
 
 
 # ── requests that were decided ─────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ import pytest
 from core.errors import AgentError, AgentSessionGone, AgentUnavailable, FolderGone, WorkspaceError
 from core.events import Finished, Metered, Outcome, Said, Started
 from core.model import MessageId, Place, RunState, SessionId, SessionState, Tokens
-from core.run import Choices
+from core.run_state import Choices
 from tests.fakes.agent import says
 from tests.fakes.world import BOB, PROJECT, VIEWER, Outside, World, key
 

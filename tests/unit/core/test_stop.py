@@ -9,7 +9,7 @@ import pytest
 from core.errors import AgentUnavailable
 from core.events import Finished, Outcome, Said
 from core.model import RunState, SessionState
-from core.run import Choices
+from core.run_state import Choices
 from tests.fakes.chat import FakeChat
 from tests.fakes.world import Outside, World, key
 
