@@ -177,7 +177,7 @@ async def test_a_slow_prompt_does_not_keep_a_command_waiting(bot: World) -> None
     phone.messenger.marks.clear()
     await phone.write("slow", files=[IncomingFile("f", "x.txt", "text/plain", 1)])
     await phone.write("/status shoko/kugetsu#14")
-    await phone.messenger.until(lambda: phone.messenger.find_text("1 runs"), 100)
+    await phone.messenger.until(lambda: phone.messenger.find_text("kugetsu#14 do it\n"), 100)
     gate.set()
     await settle(bot)
     assert await prompts(bot) == ["do it", "slow"]
@@ -359,7 +359,7 @@ async def test_viewers_watch_and_are_told_what_they_lack(bot: World) -> None:
     await viewer.say("/continue shoko/kugetsu#14 more")
     assert viewer.messenger.find_text("needs the role driver")
     await viewer.say("/status shoko/kugetsu#14")
-    assert viewer.messenger.find_text("1 runs")
+    assert viewer.messenger.find_text("kugetsu#14 do it\n")
 
 
 # ── what came while nobody read ────────────────────────────────────────────────────────────────
