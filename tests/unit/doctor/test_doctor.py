@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from core.errors import AgentUnsupported, StoreError, WouldMigrate
 from core.model import Project
 from tests.fakes.agent import ScriptedAgent
 from tests.fakes.clock import ManualClock
+from tests.fakes.messenger import FakeMessenger
 from tests.fakes.workspace import FakeWorkspace
 from tests.fakes.world import PROJECT
 from tests.unit.forge.raw_server import RawServer, Received, as_json
@@ -57,6 +58,8 @@ async def examine(tmp_path: Path) -> AsyncIterator[Examine]:
         found: list[Finding] | Exception | float = (),
         *,
         apart: bool = False,
+        messengers: Sequence[FakeMessenger] = (),
+        nobody: bool = False,
         **opencode: Any,
     ) -> dict[str, Check]:
         async def projects() -> list[Project]:
@@ -76,6 +79,8 @@ async def examine(tmp_path: Path) -> AsyncIterator[Examine]:
             FakeWorkspace(),
             opened[-1],
             census,
+            lambda: messengers,
+            lambda: nobody,
             running=True,
             patience=0.05,
         )
@@ -178,3 +183,33 @@ async def test_beside_a_bot_that_does_not_answer_its_opencode_is_left_alone(exam
     assert agent.calls == []
     assert "opencode" not in checks
     assert "forge down.test" in checks
+
+
+# ── chats ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_platform_is_asked_what_is_wrong_with_its_account(examine: Examine) -> None:
+    checks = await examine(messengers=[FakeMessenger()])
+    assert checks["fake"].ok
+    down = FakeMessenger()
+    down.down = True
+    checks = await examine(messengers=[down])
+    assert checks["opencode"].ok, "it hides nothing else"
+
+
+async def test_without_an_admin_it_says_how_to_become_one(examine: Examine) -> None:
+    checks = await examine(messengers=[FakeMessenger()], nobody=True)
+    assert not checks["fake"].ok
+    assert "/pair" in checks["fake"].hint
+
+
+async def test_a_platform_that_hangs_is_not_waited_for(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hanging(FakeMessenger):
+        async def diagnose(self) -> list[Any]:
+            await asyncio.Event().wait()
+            return []
+
+    monkeypatch.setattr("bot.doctor.PLATFORM", 0.05)
+    checks = await examine(messengers=[Hanging()])
+    assert not checks["fake"].ok
+    assert "does not answer" in checks["fake"].said
