@@ -15,7 +15,7 @@ from core.model import Inbound
 
 Fault = Callable[[str], None]  # called after every effect and every record; a no-op in production
 
-LONGEST = 15.0  # seconds between attempts: an outage's end is noticed that late at most
+LONGEST = 5.0  # seconds between attempts: an outage's end is noticed that late at most
 FRESH = timedelta(minutes=10)  # after that, what was only news is not worth a message of its own any more
 FEW = 3  # … if there are more of them than this
 MOVES = {

@@ -211,3 +211,21 @@ def git(directory: Path, *words: str) -> str:
     return subprocess.run(
         ["git", *words], cwd=directory, check=True, timeout=20, capture_output=True, text=True
     ).stdout.strip()
+
+
+def left_over_servers(machine: Machine) -> list[int]:
+    """opencode processes whose home is this machine's."""
+    return [
+        int(process.name) for process in Path("/proc").iterdir() if process.name.isdecimal() and ours(process, machine)
+    ]
+
+
+def ours(process: Path, machine: Machine) -> bool:
+    """Whether the process, a folder of /proc, is an opencode server of this machine's."""
+    try:
+        home = str(machine.home.root).encode()
+        return home in (process / "environ").read_bytes() and b"serve" in (process / "cmdline").read_bytes().split(
+            b"\0"
+        )
+    except OSError:
+        return False  # it ended meanwhile

@@ -7,11 +7,10 @@ import json
 import signal
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import REF, Machine, finish, git, until
+from tests.e2e.harness import REF, Machine, finish, git, left_over_servers, until
 
 START_POINTS = [
     "intent",
@@ -119,20 +118,3 @@ async def read_until(process: asyncio.subprocess.Process, end: str) -> None:
         while not seen.endswith(end):
             event = json.loads(await process.stdout.readline())
             seen += event["text"] if event["type"] == "text" else ""
-
-
-def left_over_servers(machine: Machine) -> list[int]:
-    """opencode processes whose home is this machine's."""
-    return [
-        int(process.name) for process in Path("/proc").iterdir() if process.name.isdecimal() and ours(process, machine)
-    ]
-
-
-def ours(process: Path, machine: Machine) -> bool:
-    try:
-        home = str(machine.home.root).encode()
-        return home in (process / "environ").read_bytes() and b"serve" in (process / "cmdline").read_bytes().split(
-            b"\0"
-        )
-    except OSError:
-        return False  # it ended meanwhile

@@ -11,8 +11,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-from tests.e2e.harness import PATIENCE, Machine, until
-from tests.e2e.test_crashes import ours
+from tests.e2e.harness import PATIENCE, Machine, ours, until
 
 KEPT = 400  # lines of its log
 LEAVING = 40.0  # seconds for SIGTERM: more than it may take to drain
