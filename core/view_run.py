@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core import view
 from core.events import Step, StepState, Todo
 from core.model import (
-    AgentRequest,
     Button,
     Document,
     PermissionRequest,
@@ -205,11 +203,6 @@ def rows(buttons: Sequence[Button]) -> Rows:
         else:
             made.append((cut,))
     return tuple(made)
-
-
-def request_line(request: AgentRequest) -> str:
-    """See core.view."""
-    return view.request_line(request)
 
 
 def title(session: Session) -> str:
