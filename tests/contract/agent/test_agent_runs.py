@@ -33,7 +33,9 @@ async def test_an_answer_from_start_to_end(lab, text):
     assert text not in listener.progress.text
     assert listener.progress.tokens.input == 100
     if capabilities.token_deltas:
-        assert [event.text for event in listener.events if isinstance(event, Said)] == ["Hello", " from", " the moon"]
+        said = [event for event in listener.events if isinstance(event, Said)]
+        assert [event.text for event in said if event.text] == ["Hello", " from", " the moon"]
+        assert said[-1].final
 
 
 async def test_a_second_prompt_remembers_the_first(lab, text):
