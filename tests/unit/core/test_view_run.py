@@ -197,5 +197,4 @@ def test_rows_keep_every_button_in_order(labels: list[str]) -> None:
 def test_small_ones() -> None:
     assert view_run.title(SESSION) == "#14 the _form_"
     assert view_run.stop_button(RUN, SESSION) == ((Button("stop:7", "Stop #14"),),)
-    assert view_run.request_line(BASH) == "bash git push origin"
     assert view_run.live_mark(HEADER) == "▸ #14 · run 3 is working"
