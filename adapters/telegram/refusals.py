@@ -14,6 +14,10 @@ class NoTextThere(ChatError):
     """The message is a file: it has a caption."""
 
 
+class NoSuchMessage(MessageGone):
+    """No message has that number, or has it any more."""
+
+
 class PhotoRefused(ChatError):
     """It can go out as a document."""
 
@@ -110,7 +114,8 @@ def refused(text: str, place: Place | None) -> ChatError:
     if "not modified" in words or "not_modified" in words:
         return Unchanged(said)
     if has(_MESSAGE_GONE):
-        return MessageGone(f"The message can no longer be changed: {plain(text)}")
+        kind = NoSuchMessage if "not found" in words else MessageGone
+        return kind(f"The message can no longer be changed: {plain(text)}")
     if "topic_closed" in words:
         return TopicClosed("The topic is closed", "Open it again to go on there", around(place))
     if has(_THREAD_GONE):

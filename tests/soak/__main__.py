@@ -103,6 +103,7 @@ def report(soak: Soak, seconds: float, workers: int) -> str:
         f"| opencode | {version.strip()} |",
         f"| seeds | {seeds.describe(sorted(soak.done))} |",
         f"| kills | {soak.kills}, after {len(points)} different effects and records |",
+        f"| … at rest, as the point that was chosen did not come | {figure('at rest')} |",
         f"| runs cut off and carried on | {figure('cut')} |",
         f"| messages in doubt that were found again | {figure('found')} |",
         f"| … and that were not, sent again and marked | {figure('marked')} |",

@@ -196,6 +196,7 @@ class _Runner:
             steps = [task for task in self._beside if task.get_name() == "meanwhile" and not task.done()]
             if (not steps and not self._busy()) or time.monotonic() > end:
                 await self._bot.kill()
+                self.verdict.figures["at rest"] = self.verdict.figures.get("at rest", 0) + 1
                 return
 
     async def _agree(self) -> None:
@@ -214,7 +215,7 @@ class _Runner:
     async def _meanwhile(self, steps: Sequence[Step]) -> None:
         for step in steps:
             place = self._fill(step.args["in"])
-            end = time.monotonic() + PATIENCE
+            end = time.monotonic() + self._scenario.patience
             while not self._driver.has(place):
                 if time.monotonic() > end:
                     raise AssertionError(f"{place} was never there")
@@ -347,6 +348,9 @@ class _Runner:
 
     def _compare(self, seen: Observed, known: Records) -> None:
         expect, wrong = self._scenario.expect, self.verdict.problems.append
+        for post in known.posts:
+            if post.state == "dropped" and not post.note:
+                wrong(f"{post.key} was given up, and nobody can say why")
         for prompt, answer in expect.answered.items():
             runs = [run for run in known.runs if prompt in run.prompt and run.state == "done"]
             if not runs:

@@ -301,6 +301,18 @@ async def test_looking_makes_few_calls_and_takes_turns(lab: Lab) -> None:
     assert turns == len(lab.sim.calls("editMessageText")) == 9
 
 
+async def test_in_a_supergroup_looking_ends_where_nothing_was_sent(lab: Lab) -> None:
+    forum = lab.sim.forum("Forum", [lab.sim.user("Alice")])
+    async with lab.connected() as messenger:
+        sent = int(await messenger.send(place(forum), saying("known"), "k0"))
+        await lab.sim.say(lab.sim.user("Bob"), forum, "not for the bot")
+    unknown = await lab.sim.say(lab.sim.user("Carol"), forum, "neither")
+    async with lab.connected() as messenger:  # another process: it knows nothing of them
+        assert await messenger.find(place(forum), saying("x"), "k", str(sent), turn) is None
+    tried = [int(call.params["message_id"]) for call in lab.sim.calls("editMessageText")]
+    assert tried == list(range(sent + 1, unknown.id + 4))
+
+
 async def test_topics_are_opened_renamed_closed_and_opened_again(lab: Lab) -> None:
     alice = lab.sim.user("Alice")
     forum = lab.sim.forum("Forum", [alice])
