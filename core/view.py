@@ -515,6 +515,11 @@ def thread_again() -> str:
     return "kugetsu ended while it opened this thread; an empty one of the same name may be left."
 
 
+def thread_in_doubt(session: Session) -> str:
+    """Whether a thread was opened cannot be told."""
+    return f"{session.key.tag} goes on here: its thread could not be opened, though an empty one may be left."
+
+
 # ── messages of chats ──────────────────────────────────────────────────────────────────────────
 
 
