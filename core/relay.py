@@ -15,7 +15,7 @@ from pathlib import Path
 from core import view_chat, view_run
 from core.budget import Account, Ledger, Priority
 from core.delivery import Fault
-from core.errors import KugetsuError
+from core.errors import ChatDoubt, KugetsuError
 from core.live import Complain
 from core.live_message import LiveMessages
 from core.messages import Mark, Messenger, Outgoing, Post, PostKind, PostState, is_chain
@@ -75,8 +75,10 @@ class Relay:
         try:
             async with asyncio.timeout(THREAD_PATIENCE), self._account.turn(origin, Priority.ANSWER):
                 place = await self.messenger.open_thread(origin, view_run.title(session), message)
-        except Exception:
+        except Exception as error:
             await self._store.end(intent)  # the work goes on in the chat itself
+            if isinstance(error, ChatDoubt | TimeoutError):
+                await self.send(origin, Document(view_chat.thread_in_doubt(session)))
             raise
         self._fault("thread made")
         await self._store.attach(place, session.key)

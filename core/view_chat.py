@@ -14,6 +14,7 @@ from core.model import (
     Person,
     Run,
     RunState,
+    Session,
 )
 from core.ports import Received
 from core.view import first_line
@@ -29,6 +30,11 @@ def gone_with_its_session() -> str:
 def thread_again() -> str:
     """A process died while it opened a thread."""
     return "kugetsu ended while it opened this thread; an empty one of the same name may be left."
+
+
+def thread_in_doubt(session: Session) -> str:
+    """Whether a thread was opened cannot be told."""
+    return f"{session.key.tag} goes on here: its thread could not be opened, though an empty one may be left."
 
 
 # ── messages of chats ──────────────────────────────────────────────────────────────────────────

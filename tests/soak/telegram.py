@@ -226,6 +226,10 @@ class TelegramDriver:
         if not title or not chat.forum:
             return chat, None
         topics = [topic for topic in chat.topics.values() if topic.name.split()[0] == title]
+        here = [m.text for m in chat.visible() if m.outgoing and not m.topic_message]
+        doubted = any(f"{title} goes on here" in text for text in here)
+        if doubted or (not topics and any(f"{title} on branch" in text for text in here)):
+            return chat, None  # no thread could be opened, as far as the bot can tell
         if not topics:
             raise ValueError(f"no thread {title!r} in {name}; there are {[t.name for t in chat.topics.values()]}")
         return chat, topics[-1]

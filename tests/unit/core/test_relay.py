@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.budget import Priority
-from core.errors import ChatUnreachable, PlaceGone
+from core.errors import ChatDoubt, ChatUnreachable, PlaceGone
 from core.events import Finished, Outcome, Said
 from core.messages import Mark, PostKind, PostState
 from core.model import (
@@ -174,6 +174,15 @@ async def test_a_thread_that_hangs_costs_patience_and_no_more(bot: World) -> Non
     phone.messenger.hanging["open_thread"] = asyncio.Event()
     await phone.say(START)
     assert phone.messenger.find_text("answer to do it")[0].place == phone.place
+
+
+async def test_a_thread_in_doubt_is_said(bot: World) -> None:
+    await bot.resume()
+    phone = Phone(bot, chat="group")
+    phone.messenger.fail("open_thread", ChatDoubt("no answer"))
+    await phone.say(START)
+    [said] = phone.messenger.find_text("an empty one may be left")
+    assert said.place == phone.place
 
 
 async def test_a_new_title_renames_the_threads_and_the_end_closes_them(bot: World) -> None:
