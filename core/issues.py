@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from core.audience import Audience
 from core.errors import ForgeError, KugetsuError, UsageError
@@ -14,6 +13,7 @@ from core.live import Complain
 from core.model import IssueRef, ProjectRef, SessionKey
 from core.ports import Forge, Issue, Store
 from core.projects import Projects
+from core.tasks import Beside
 
 SUGGESTED = 5  # issues a project, for `start` alone
 
@@ -31,7 +31,7 @@ class Issues:
         self._audience = audience
         self._forge_of = forge_of
         self._complain = complain
-        self._beside: set[asyncio.Task[None]] = set()
+        self._beside = Beside()
 
     async def read(self, ref: IssueRef) -> Issue:
         """Raises ForgeError; UsageError when no forge is configured for it, so that a message is needed."""
@@ -83,13 +83,11 @@ class Issues:
     def name_later(self, key: SessionKey) -> None:
         """Take the issue's title over as the session's, when the forge has told it; nobody waits for that."""
         if self._forge_of(key.ref.project):
-            self._start(self._name(key))
+            self._beside.start(self._name(key))
 
     async def close(self) -> None:
         """Stop asking."""
-        for task in list(self._beside):
-            task.cancel()
-        await asyncio.gather(*self._beside, return_exceptions=True)
+        await self._beside.close()
 
     async def _name(self, key: SessionKey) -> None:
         try:
@@ -103,8 +101,3 @@ class Issues:
     async def _recent(self, project: ProjectRef) -> list[Issue]:
         forge = self._forge_of(project)
         return await forge.recent(project, SUGGESTED) if forge else []
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._beside.add(task)
-        task.add_done_callback(self._beside.discard)

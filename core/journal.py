@@ -7,6 +7,7 @@ import asyncio
 from core.errors import StoreError
 from core.live import Complain
 from core.ports import Chunk, Clock, Store
+from core.tasks import to_the_end
 
 PAUSE = 0.02  # seconds between background commits: at most that much text is at risk where no chat shows it
 
@@ -39,13 +40,8 @@ class Journal:
             if self._saved >= wanted:
                 return
             chunks, self._pending = self._pending, []
-            writing = asyncio.create_task(self._write(chunks))
-            try:
-                await asyncio.shield(writing)
-            except asyncio.CancelledError:
-                # Whether the commit came through must be known: chunks put back after it would be there twice.
-                await asyncio.wait([writing])
-                raise
+            # Whether the commit came through must be known: chunks put back after it would be there twice.
+            await to_the_end(self._write(chunks))
 
     async def _write(self, chunks: list[Chunk]) -> None:
         try:

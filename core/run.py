@@ -34,6 +34,7 @@ from core.run_record import RunRecord
 from core.run_state import Choices, Live
 from core.sessions import Fault, Sessions
 from core.stalls import Stalls
+from core.tasks import to_the_end
 
 INTERNAL = "internal"  # error code of a defect of ours
 
@@ -61,12 +62,10 @@ class Runs:
     ) -> None:
         self._store = store
         self._agent = agent
-        self._workspace = workspace
         self._projects = projects
         self._sessions = sessions
         self._audience = audience
         self._asks = asks
-        self._offers = offers
         self._stalls = stalls
         self._journal = journal
         self._clock = clock
@@ -104,12 +103,8 @@ class Runs:
                 elif live.show:
                     await self._audience.leave(live.show)
                 raise
-            finishing = asyncio.create_task(self._finish(live, task, Outcome.STOPPED))
-            try:
-                await asyncio.shield(finishing)
-            except asyncio.CancelledError:
-                await asyncio.wait([finishing])  # an answer that is there is recorded and shown before we leave
-                raise
+            # An answer that is there is recorded and shown before we leave.
+            await to_the_end(self._finish(live, task, Outcome.STOPPED))
         finally:
             del self._live[key.key]
         return True
