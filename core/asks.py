@@ -74,11 +74,11 @@ class Asks:
 
     async def restore(self, run: Run, session: Session, grant: Grant) -> None:
         """Take up what a process that died had shown and nobody decided: its buttons work on."""
-        operations = await self._store.open_operations()
+        noted = {operation.subject: operation for operation in await self._store.open_operations(kind=ANSWERS)}
         for ask in await self._store.open_asks():
             if ask.run == run.id and ask.id not in self._open:
                 entry = self._open[ask.id] = _Open(ask, session, grant, shown=True)
-                entry.noted = next((o for o in operations if (o.kind, o.subject) == (ANSWERS, ask.id)), None)
+                entry.noted = noted.get(ask.id)
                 if entry.noted:
                     entry.answers = {int(number): tuple(answer) for number, answer in entry.noted.data.items()}
                 if expected := self._expected.pop(ask.id, None):

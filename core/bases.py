@@ -86,10 +86,7 @@ class Bases:
         return base
 
     async def _intent(self, project: Project) -> Operation | None:
-        for operation in await self._store.open_operations():
-            if operation.kind == BASE and operation.subject == project.ref.key:
-                return operation
-        return None
+        return next(iter(await self._store.open_operations(kind=BASE, subject=project.ref.key)), None)
 
     async def _teach(self, project: Project, base: BaseSession, tell: Tell) -> BaseSession:
         """Put the base prompt to it, so that every fork starts out knowing the project."""

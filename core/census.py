@@ -64,10 +64,9 @@ class Census:
                 found += await self._project(project)
             except KugetsuError as error:
                 found.append(Finding(f"{project.ref}: {error}", Remedy.REPORT))
-        for operation in await self._store.open_operations():
-            if operation.kind == DESTROY:
-                text = f"{operation.subject}: destroying it was interrupted; it is finished now"
-                found.append(Finding(text, Remedy.REPAIR, partial(self._ending.finish, operation)))
+        for operation in await self._store.open_operations(kind=DESTROY):
+            text = f"{operation.subject}: destroying it was interrupted; it is finished now"
+            found.append(Finding(text, Remedy.REPAIR, partial(self._ending.finish, operation)))
         order = list(Remedy)
         return sorted(found, key=lambda finding: order.index(finding.remedy))
 

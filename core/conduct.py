@@ -118,7 +118,7 @@ class Conductor:
         make two.
         """
         async with self._naming:
-            made = [operation for operation in await self._store.open_operations() if operation.kind == MADE]
+            made = await self._store.open_operations(kind=MADE)
             names = {operation.subject: refs.parse_session(str(operation.data["session"])) for operation in made}
             source = source_of(caller.row)
             if source in names:

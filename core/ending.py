@@ -67,8 +67,8 @@ class Ending:
             await self._workspace.drop_snapshots(project.path, session.slug)
             if session.agent_id:
                 await self._agent.delete_session(session.agent_id)
-            for started in await self._store.open_operations():
-                if started.subject == session.key.key and started.id != operation.id:
+            for started in await self._store.open_operations(subject=session.key.key):
+                if started.id != operation.id:
                     await self._store.end(started)
             await self._store.remove_session(session.key)
         await self._store.end(operation)
@@ -129,10 +129,8 @@ class Ending:
         ]
 
     async def _intent(self, key: SessionKey, data: dict[str, bool]) -> Operation:
-        for operation in await self._store.open_operations():
-            if (operation.kind, operation.subject) == (DESTROY, key.key):
-                return operation
-        return await self._store.begin(DESTROY, key.key, data)
+        left = await self._store.open_operations(kind=DESTROY, subject=key.key)
+        return left[0] if left else await self._store.begin(DESTROY, key.key, data)
 
 
 _AT_WORK = {SessionState.RUNNING, SessionState.ASKING}

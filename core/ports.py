@@ -449,7 +449,8 @@ class Store(Protocol):
 
     async def end(self, operation: Operation) -> None: ...
 
-    async def open_operations(self) -> list[Operation]: ...
+    async def open_operations(self, *, kind: str | None = None, subject: str | None = None) -> list[Operation]:
+        """Oldest first; of all kinds and about everything unless said otherwise."""
 
     # runs
     async def add_run(

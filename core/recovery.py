@@ -86,8 +86,8 @@ class Recovery:
     async def _forget_made(self) -> None:
         """What messages were about to make that nobody decides again: lines of terminals."""
         again = {source_of(row.row) for platform in self._relays for row in await self._store.open_inbound(platform)}
-        for operation in await self._store.open_operations():
-            if operation.kind == MADE and operation.subject not in again:
+        for operation in await self._store.open_operations(kind=MADE):
+            if operation.subject not in again:
                 await self._store.end(operation)
 
     async def _cut(self, run: Run) -> RunReport | None:
@@ -117,9 +117,8 @@ class Recovery:
         return still
 
     async def _withdraw(self, ask: Ask) -> None:
-        for operation in await self._store.open_operations():
-            if (operation.kind, operation.subject) == (ANSWERS, ask.id):
-                await self._store.end(operation)
+        for operation in await self._store.open_operations(kind=ANSWERS, subject=ask.id):
+            await self._store.end(operation)
         await self._store.save_ask(replace(ask, decision=WITHDRAWN, decided_at=self._clock.now()))
 
     async def _reopen(self, relay: Relay, asks: Mapping[str, Ask]) -> None:

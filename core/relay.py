@@ -67,7 +67,7 @@ class Relay:
                 if intent:  # a process died that had just attached it
                     await self._store.end(intent)
                 return place
-        intent = intent or await self._store.begin(THREAD, f"{self.platform} {session.key.key}", {})
+        intent = intent or await self._store.begin(THREAD, self._thread_of(session), {})
         again = "asked" in intent.done
         if not again:
             intent = await self._store.step_done(intent, "asked")
@@ -308,10 +308,11 @@ class Relay:
         return asked is not None and (is_chain(place) or asked.inbound.place.thread == place.thread)
 
     async def _intended(self, session: Session) -> Operation | None:
-        for operation in await self._store.open_operations():
-            if (operation.kind, operation.subject) == (THREAD, f"{self.platform} {session.key.key}"):
-                return operation
-        return None
+        subject = self._thread_of(session)
+        return next(iter(await self._store.open_operations(kind=THREAD, subject=subject)), None)
+
+    def _thread_of(self, session: Session) -> str:
+        return f"{self.platform} {session.key.key}"
 
     async def _rehome(self, place: Place, instead: Place | None, why: str) -> None:
         """A place is gone: its session is shown where the platform says, or no more there."""

@@ -295,10 +295,8 @@ class Sessions:
         return None
 
     async def _operation(self, key: SessionKey) -> Operation | None:
-        for operation in await self._store.open_operations():
-            if operation.kind in {START, FORK} and operation.subject == key.key:
-                return operation
-        return None
+        about = await self._store.open_operations(subject=key.key)
+        return next((operation for operation in about if operation.kind in {START, FORK}), None)
 
 
 def title_of(message: str) -> str:

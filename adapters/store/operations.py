@@ -49,6 +49,13 @@ class Operations(Part):
         db.execute(delete(operations).where(operations.c.id == operation.id))
 
     @reads
-    def open_operations(self, db: Connection) -> list[Operation]:
-        """See core.ports.Store. Oldest first."""
-        return [operation_from(row) for row in db.execute(select(operations).order_by(operations.c.id))]
+    def open_operations(
+        self, db: Connection, *, kind: str | None = None, subject: str | None = None
+    ) -> list[Operation]:
+        """See core.ports.Store."""
+        found = select(operations).order_by(operations.c.id)
+        if kind is not None:
+            found = found.where(operations.c.kind == kind)
+        if subject is not None:
+            found = found.where(operations.c.subject == subject)
+        return [operation_from(row) for row in db.execute(found)]

@@ -180,6 +180,9 @@ async def test_operations_go_on_where_they_stopped(store: Store) -> None:
     other = await store.begin("base", "p", {})
     assert (begun.kind, begun.subject, begun.done) == ("start", KEY.key, ())
     assert await store.open_operations() == [begun, other]
+    assert await store.open_operations(kind="base") == [other]
+    assert await store.open_operations(subject=KEY.key) == [begun]
+    assert await store.open_operations(kind="base", subject=KEY.key) == []
     forked = await store.step_done(begun, "worktree")
     forked = await store.step_done(begun, "fork", {"session": "ses_1", "branch": "c"})
     assert forked.done == ("worktree", "fork")
