@@ -51,6 +51,8 @@ class Spec:
     examples: tuple[str, ...] = ()
     leads: bool = False  # what follows the command is a ref or nothing: a message comes after it
     runs: bool = False  # ends in a run: `--json` streams its events
+    in_order: bool = False  # makes a prompt, or says where prompts go: waits for what its chat said before
+    anywhere: bool = False  # without a ref it is not about the session of its place
 
     @property
     def usage(self) -> str:
@@ -90,6 +92,8 @@ TABLE: tuple[Spec, ...] = (
         examples=(f"start {REF} implement the login form", f"start {REF}"),
         leads=True,
         runs=True,
+        in_order=True,
+        anywhere=True,
     ),
     Spec(
         "new",
@@ -99,6 +103,8 @@ TABLE: tuple[Spec, ...] = (
         message_name="title",
         examples=("new try another colour scheme",),
         runs=True,
+        in_order=True,
+        anywhere=True,
     ),
     Spec(
         "continue",
@@ -108,6 +114,7 @@ TABLE: tuple[Spec, ...] = (
         message=Need.MUST,
         examples=(f"continue {REF} now add tests",),
         runs=True,
+        in_order=True,
     ),
     Spec(
         "fork",
@@ -121,6 +128,7 @@ TABLE: tuple[Spec, ...] = (
         ),
         examples=(f"fork {REF} --name idea try it with a queue", "fork --at 2"),
         runs=True,
+        in_order=True,
     ),
     Spec("stop", "abort the run; keeps what was done", Role.DRIVER, ref=Need.MAY, examples=("stop",)),
     Spec(
@@ -135,6 +143,7 @@ TABLE: tuple[Spec, ...] = (
         ),
         examples=("retry", "retry --allow"),
         runs=True,
+        in_order=True,
     ),
     Spec("status", "this session: state, branch, runs, what waits", Role.VIEWER, ref=Need.MAY, examples=("status",)),
     Spec(
@@ -144,9 +153,18 @@ TABLE: tuple[Spec, ...] = (
         ref=Need.MAY,
         examples=("diff", f"diff {REF}"),
     ),
-    Spec("list", "all sessions, forks below what they were forked from", Role.VIEWER, examples=("list",)),
-    Spec("watch", "attach this place to an existing session", Role.VIEWER, ref=Need.MUST, examples=(f"watch {REF}",)),
-    Spec("unwatch", "detach this place from its session", Role.VIEWER, examples=("unwatch",)),
+    Spec(
+        "list", "all sessions, forks below what they were forked from", Role.VIEWER, examples=("list",), anywhere=True
+    ),
+    Spec(
+        "watch",
+        "attach this place to an existing session",
+        Role.VIEWER,
+        ref=Need.MUST,
+        examples=(f"watch {REF}",),
+        in_order=True,
+    ),
+    Spec("unwatch", "detach this place from its session", Role.VIEWER, examples=("unwatch",), in_order=True),
     Spec(
         "init",
         "make a project's base session; --force makes it anew",
@@ -215,8 +233,9 @@ TABLE: tuple[Spec, ...] = (
         "why your last message (or the one you reply to) was queued, refused, ignored or failed",
         Role.VIEWER,
         examples=("why",),
+        anywhere=True,
     ),
-    Spec("whoami", "your person id, as a line for the configuration", Role.NONE, examples=("whoami",)),
+    Spec("whoami", "your person id, as a line for the configuration", Role.NONE, examples=("whoami",), anywhere=True),
     Spec(
         "pair",
         "become the first admin with the code that `kugetsu run` printed; for admins: make somebody known by theirs",
@@ -225,8 +244,9 @@ TABLE: tuple[Spec, ...] = (
         message_name="code",
         options=(Option("role", "viewer (if nothing is said), driver or admin", "ROLE"),),
         examples=("pair 1a2b3c4d", "pair --role driver 1a2b3c4d"),
+        anywhere=True,
     ),
-    Spec("doctor", "check everything and say what to do", Role.DRIVER, examples=("doctor",)),
+    Spec("doctor", "check everything and say what to do", Role.DRIVER, examples=("doctor",), anywhere=True),
     Spec(
         "help",
         "all commands, or one with examples",
@@ -234,6 +254,7 @@ TABLE: tuple[Spec, ...] = (
         message=Need.MAY,
         message_name="command",
         examples=("help start",),
+        anywhere=True,
     ),
 )
 
@@ -243,6 +264,11 @@ _WORD = re.compile(r"\S+")
 def is_command(text: str) -> bool:
     """`/start …` or `!start …`; a lone slash, a path or `!!` is plain text."""
     return bool(re.match(r"[/!][A-Za-z]", text)) and not re.match(r"/\S*/", text)
+
+
+def named(text: str) -> Spec | None:
+    """The command that a line begins with; None when it `is_command` of none."""
+    return find(_take_word(text[1:])[0]) if is_command(text) else None
 
 
 def find(name: str) -> Spec | None:

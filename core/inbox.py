@@ -38,7 +38,6 @@ AGAIN = 5.0  # seconds until a message that could not be recorded is tried again
 LEAVING = 3.0  # seconds that what is being decided gets to come to its end when the bot is stopped
 SLACK = timedelta(seconds=1)  # platforms count a message's time in whole seconds
 HELD = "held"
-IN_ORDER = {"start", "new", "continue", "fork", "retry", "watch", "unwatch"}  # make prompts, or say where they go
 
 
 class Strangers(Protocol):
@@ -500,8 +499,8 @@ def _in_order(inbound: Inbound) -> bool:
     """Prompts, what makes them, and what says where they go."""
     if inbound.edited or not commands.is_command(inbound.text):
         return True
-    spec = commands.find(inbound.text[1:].split(maxsplit=1)[0])
-    return spec is not None and spec.name in IN_ORDER
+    spec = commands.named(inbound.text)
+    return spec is not None and spec.in_order
 
 
 def _rows(messages: Sequence[Received]) -> list[int]:

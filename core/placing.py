@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core import commands, refs
+from core.commands import Spec
 from core.messages import PostKind, is_chain
 from core.model import Inbound, PermissionRequest
 from core.offers import Offers
@@ -38,7 +39,7 @@ class Placing:
             if run and run.place.platform == platform and run.place.chat == chat:
                 return replace(inbound, place=run.place)
             return inbound
-        if commands.is_command(inbound.text) and not _about_here(inbound.text):
+        if commands.is_command(inbound.text) and not _about_here(commands.named(inbound.text)):
             return inbound
         shared = refs.shared_link(inbound.text)
         if shared and not shared[1]:
@@ -93,7 +94,6 @@ def _button(ask: Ask, question: int, text: str) -> tuple[str, str] | None:
     return ("reject", rest.strip()) if word in _REJECTS else None
 
 
-def _about_here(text: str) -> bool:
+def _about_here(spec: Spec | None) -> bool:
     """Commands without a ref are about the session of the place, so they need it."""
-    spec = commands.find(text[1:].split(maxsplit=1)[0]) if len(text) > 1 else None
-    return spec is not None and spec.name not in {"start", "new", "list", "help", "whoami", "doctor", "pair", "why"}
+    return spec is not None and not spec.anywhere

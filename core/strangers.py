@@ -31,7 +31,8 @@ class Strangers:
         """See core.inbox.Strangers. In direct messages only; while there is no admin, nothing but the first code."""
         if not inbound.direct or inbound.edited:
             return None
-        name = _command(inbound.text)
+        asked = commands.named(inbound.text)
+        name = asked.name if asked else ""
         if name == "pair":
             try:
                 return await self._paired(inbound, Role.VIEWER, inbound.text)
@@ -66,7 +67,3 @@ class Strangers:
         if role is None:
             raise UsageError(f"There is no role `{command.option('role')[:20]}`.", "viewer, driver or admin.")
         return await self._paired(caller.inbound, role, caller.inbound.text)
-
-
-def _command(text: str) -> str:
-    return text[1:].split(maxsplit=1)[0].lower() if commands.is_command(text) else ""
