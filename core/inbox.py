@@ -10,16 +10,16 @@ session, a reply) carries its number and is made once.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 from core import commands, delivery, view, view_chat
 from core.access import Role
 from core.arrivals import Arrivals
+from core.backlog import HELD, Backlog
 from core.delivery import BacklogPolicy
 from core.errors import KugetsuError, StoreError
 from core.intake import Reception, refusal
@@ -32,12 +32,10 @@ from core.ports import Clock, Press, Received, Reply, Store, source_of
 from core.relay import Relay
 from core.tasks import Beside
 
-LATE = timedelta(seconds=5)  # younger than this at the start: it is news, not backlog
-CATCH_UP = 5.0  # seconds after which what a platform still has waiting is not waited for any more
 AGAIN = 5.0  # seconds until a message that could not be recorded is tried again
 LEAVING = 3.0  # seconds that what is being decided gets to come to its end when the bot is stopped
 SLACK = timedelta(seconds=1)  # platforms count a message's time in whole seconds
-HELD = "held"
+IGNORED = "not for kugetsu: no command, reply or mention"
 
 
 class Strangers(Protocol):
@@ -80,26 +78,24 @@ class Inbox:
         self._arrivals = arrivals
         self._people = people
         self._strangers = strangers
-        self._policy = policy
         self._clock = clock
         self._fault = fault
         self._complain = complain
         self._lines: defaultdict[tuple[str, str], _Line] = defaultdict(_Line)
-        self._late: dict[str, list[Received]] = {}  # by platform, until all that waited there is in
-        self._since: dict[str, datetime] = {}
         self._left: set[int] = set()  # rows that a dead process may have been at
         self._out_of_line: set[asyncio.Task[None]] = set()
-        self._deciding = asyncio.Lock()
         self._beside = Beside()
+        self._backlog = Backlog(
+            store, relays, placing, people, policy, clock, fault, complain, see=self._see, go=self._enqueue
+        )
         self._closed = False
 
     async def open(self, platform: str) -> None:
         """Before the first `take` of a platform: what a process that died left undecided is taken up."""
         left = await self._store.open_inbound(platform)
-        self._since[platform] = self._clock.now()
         self._left |= {received.row for received in left}
-        self._late[platform] = [received for received in left if not received.held]
-        self._beside.start(self._stop_waiting(platform), name=f"catching up {platform}")
+        self._backlog.open(platform, left)
+        self._beside.start(self._backlog.stop_waiting(platform), name=f"catching up {platform}")
 
     async def close(self) -> None:
         """Take nothing more up; what is under way comes to its end, or is the next process's."""
@@ -127,17 +123,11 @@ class Inbox:
         received = await self._store.receive_all(inbounds)
         self._fault("messages received")
         for each in received:
-            late = self._late.get(each.inbound.platform)
-            if late is None:
+            if not self._backlog.take(each):
                 self._see(each)
                 self._enqueue(each)
-            else:  # in order behind what has waited longer
-                late.append(each)
-                if not self._is_late(each):
-                    self._see(each)
         if not more:
-            for platform in {inbound.platform for inbound in inbounds} or set(self._late):
-                await self._caught_up(platform)
+            await self._backlog.caught_up({inbound.platform for inbound in inbounds})
 
     async def press(self, press: Press) -> Reply:
         """See core.messages.Mail."""
@@ -145,7 +135,7 @@ class Inbox:
             return refusal(view_chat.leaving())
         kind, _, rest = press.button.partition(":")
         if kind == HELD:
-            return await self._decide_held(rest, press)
+            return await self._backlog.decide(rest, press)
         placed = await self._placing.press(press)
         reply = await self._reception.press(placed)
         if reply.run is not None or reply.place is not None or reply.data is not None or not reply.ok:
@@ -161,106 +151,9 @@ class Inbox:
         """See core.messages.Mail. Sessions stay; they are shown where else they are attached."""
         self._complain(f"{place} is lost: {why}", KugetsuError(why))
 
-    # ── what came while nobody read ────────────────────────────────────────────────────────────
-
-    async def _stop_waiting(self, platform: str) -> None:
-        await self._clock.sleep(CATCH_UP)
-        while platform in self._late:
-            await self._caught_up(platform)
-            if platform in self._late:  # the disk was full
-                await self._clock.sleep(AGAIN)
-
-    def _is_late(self, received: Received) -> bool:
-        return self._since[received.inbound.platform] - received.inbound.at > LATE
-
-    async def _caught_up(self, platform: str) -> None:
-        waited = self._late.pop(platform, [])
-        if not waited:
-            return
-        try:
-            still = {received.row for received in await self._store.open_inbound(platform) if not received.held}
-            news: list[Received] = []
-            places: defaultdict[Place, list[Received]] = defaultdict(list)
-            for received in sorted(waited, key=lambda received: received.row):
-                if received.row in still:
-                    place = await self._place_of_backlog(received)
-                    (places[place] if place else news).append(received)
-            for place, messages in places.items():
-                await self._settle_backlog(place, messages)
-        except StoreError as error:
-            self._complain(f"what came on {platform} while kugetsu was not there could not be settled", error)
-            self._late[platform] = waited
-            return
-        for received in news:
-            self._enqueue(received)
-
-    async def _place_of_backlog(self, received: Received) -> Place | None:
-        """Where it is asked whether to run it so late; None: nobody needs to be asked."""
-        if not self._is_late(received) or await self._store.run_of_source(source_of(received.row)):
-            return None
-        inbound = await self._placing.of(received.inbound)
-        known = self._people.role(inbound.person.id) > Role.NONE
-        return inbound.place if known and await self._concerns_us(inbound) else None
-
-    async def _settle_backlog(self, place: Place, messages: list[Received]) -> None:
-        found = delivery.backlog([m.inbound for m in messages], self._clock.now(), self._policy)
-        dropped, kept = messages[: found.dropped], messages[found.dropped :]
-        relay = self._relays[place.platform]
-        if dropped:
-            for received in dropped:
-                await self._store.close_inbound(received.row, "ignored", "too old when kugetsu came back")
-            await relay.send(place, view_chat.backlog_dropped([m.inbound for m in dropped]))
-        for received in kept:
-            self._see(received)
-        if not found.ask:
-            for received in kept:
-                self._enqueue(received)
-            return
-        question = secrets.token_urlsafe(9)
-        await self._store.hold_inbound([received.row for received in kept], question)
-        self._fault("messages held")
-        await relay.question(place, view_chat.backlog([m.inbound for m in kept], question), f"{HELD}:{question}")
-
-    async def _decide_held(self, rest: str, press: Press) -> Reply:
-        question, _, choice = rest.partition(":")
-        if self._people.role(press.person.id) < Role.DRIVER:
-            return refusal(view.not_allowed(press.person, Role.DRIVER))
-        try:
-            async with self._deciding:  # once, whoever presses
-                left = await self._store.open_inbound(press.place.platform)
-                held = [received for received in left if received.held == question]
-                if not held or choice not in CHOICES:
-                    return refusal(view_chat.held_no_more())
-                run = CHOICES[choice](held)
-                for received in held:
-                    if received not in run:
-                        await self._store.close_inbound(received.row, "ignored", f"discarded by {press.person.name}")
-                await self._store.hold_inbound([received.row for received in run], "")
-            detail = f"{choice}: {len(held)} messages"
-            await self._store.audit(press.person.id, "decide backlog", question, press.place, detail)
-        except StoreError as error:
-            return refusal(error)
-        said = view_chat.backlog_decided(choice, len(held), press.person)
-        await self._relays[press.place.platform].settle_question(f"{HELD}:{question}", said.markdown)
-        for received in run:
-            self._enqueue(received)
-        return Reply(said)
-
     async def remind(self, platform: str) -> None:
-        """Held messages whose question a process that died may not have shown."""
-        places: dict[str, list[Received]] = defaultdict(list)
-        for received in await self._store.open_inbound(platform):
-            if received.held:
-                places[received.held].append(received)
-        for post in await self._store.open_posts(platform):
-            kind, _, question = post.key.partition(":")
-            if kind == HELD and question.partition(":")[0] not in places:
-                self._relays[platform].close(post, str(view_chat.held_no_more()))
-        for question, held in places.items():
-            placed = await self._placing.of(held[0].inbound)
-            await self._relays[platform].question(
-                placed.place, view_chat.backlog([m.inbound for m in held], question), f"{HELD}:{question}"
-            )
+        """See Backlog."""
+        await self._backlog.remind(platform)
 
     # ── one chat ───────────────────────────────────────────────────────────────────────────────
 
@@ -359,8 +252,8 @@ class Inbox:
             await self._stranger(first, inbound, parts)
         elif inbound.edited:
             await self._edited(first, inbound)
-        elif not await self._concerns_us(inbound):
-            await close(first.row, "ignored", "not for kugetsu: no command, reply or mention", None, parts)
+        elif not await self._placing.concerns_us(inbound):
+            await close(first.row, "ignored", IGNORED, None, parts)
         elif await self._answers_question(first, inbound):
             await close(first.row, "accepted", "the answer to a question", None, parts)
         else:
@@ -402,10 +295,8 @@ class Inbox:
         relay = self._relays[inbound.platform]
         before = await self._store.inbound_of(inbound.platform, inbound.place.chat, inbound.message)
         if before is None or (before.run is None and before.outcome in {"refused", "failed", "ignored"}):
-            if not await self._concerns_us(inbound):
-                await self._store.close_inbound(
-                    received.row, "ignored", "not for kugetsu: no command, reply or mention"
-                )
+            if not await self._placing.concerns_us(inbound):
+                await self._store.close_inbound(received.row, "ignored", IGNORED)
                 return
             reply = await self._decide(received, replace(inbound, edited=False))
             if before and reply.ok:  # the next edit changes what this one made
@@ -449,10 +340,6 @@ class Inbox:
         self._relays[inbound.platform].mark(inbound.place, inbound.message, Mark.DONE if reply.ok else Mark.FAILED)
         return True
 
-    async def _concerns_us(self, inbound: Inbound) -> bool:
-        """In a group's other threads kugetsu stays silent."""
-        return inbound.addressed or inbound.direct or await self._store.session_at(inbound.place) is not None
-
     async def _answer_press(self, press: Press, reply: Reply) -> None:
         relay = self._relays.get(press.place.platform)
         if relay is None or not reply.document.markdown:
@@ -479,20 +366,6 @@ class Inbox:
                 self._relays[inbound.platform].mark(inbound.place, inbound.message, Mark.SEEN)
         except StoreError as error:
             self._complain(f"no receipt in {inbound.place}", error)
-
-
-def _last(held: Sequence[Received]) -> Sequence[Received]:
-    """With the edits of it that came after it."""
-    last = max((n for n, received in enumerate(held) if not received.inbound.edited), default=len(held) - 1)
-    return held[last:]
-
-
-# What of the messages that were held each button has run.
-CHOICES: dict[str, Callable[[Sequence[Received]], Sequence[Received]]] = {
-    "run": lambda held: held,
-    "last": _last,
-    "drop": lambda _held: (),
-}
 
 
 def _in_order(inbound: Inbound) -> bool:

@@ -50,6 +50,10 @@ class Placing:
                 return replace(inbound, place=run.place)
         return inbound
 
+    async def concerns_us(self, inbound: Inbound) -> bool:
+        """A message in its place. In a group's other threads kugetsu stays silent."""
+        return inbound.addressed or inbound.direct or await self._store.session_at(inbound.place) is not None
+
     async def press(self, press: Press) -> Press:
         """A button, in the place of the message it is on."""
         if press.place.thread or not press.message:

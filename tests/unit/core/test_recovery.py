@@ -11,10 +11,10 @@ from datetime import timedelta
 import pytest
 
 from core import view
+from core.backlog import CATCH_UP
 from core.delivery import BacklogPolicy
 from core.errors import ChatDoubt, ChatUnreachable
 from core.events import Finished, Outcome, Said
-from core.inbox import CATCH_UP
 from core.messages import PostKind, PostState, Traits
 from core.model import Choice, Inbound, PermissionRequest, Question, QuestionRequest, RunState, SessionId
 from tests.fakes.agent import Ask, Script
