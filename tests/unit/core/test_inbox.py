@@ -449,10 +449,12 @@ async def test_old_ones_are_asked_about(chats: Outside, choice: str, run: list[s
 async def test_many_are_asked_about_and_one_alone_has_no_last(chats: Outside) -> None:
     await once(chats)
     world, phone = await back(chats, *((f"m{n}", 60.0) for n in range(4)))
+    await settle(world)
     assert labels(phone.messenger.messages[-1].now) == ["Run in order", "Only the last", "Discard"]
     await leave(world)
     chats.backlog = BacklogPolicy(ask_above=0)
     world, phone = await back(chats, ("alone", 60.0))
+    await settle(world)
     assert labels(phone.messenger.messages[-1].now) == ["Run it", "Discard"]
     await leave(world)
 
