@@ -17,10 +17,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA = "0004"  # the newest revision below migrations/versions: what a new database is made with
+SCHEMA = "0005"  # the newest revision below migrations/versions: what a new database is made with
 
 
 class Moment(TypeDecorator[datetime]):
@@ -107,6 +108,7 @@ inbox = Table(
     UniqueConstraint("platform", "event_id", name="inbox_event"),
     Index("inbox_received", "received"),
     Index("inbox_message", "platform", "place_chat", "message"),
+    Index("inbox_newest", "platform", "place_chat", text("CAST(message AS INTEGER)")),
     Index("inbox_outcome", "outcome"),
     sqlite_autoincrement=True,
 )
@@ -274,6 +276,7 @@ posts = Table(
     UniqueConstraint("key", name="posts_key"),
     Index("posts_state", "state"),
     Index("posts_message", "platform", "chat", "message"),
+    Index("posts_newest", "platform", "chat", text("CAST(message AS INTEGER)")),
     Index("posts_run", "run"),
     Index("posts_ask", "ask"),
     sqlite_autoincrement=True,  # within a place, ids are the order in which messages are shown
