@@ -18,9 +18,17 @@ class Offers:
 
     async def make(self, label: str, line: str) -> Button:
         """A button that says `line` when pressed. Raises StoreError."""
-        button = Button(secrets.token_urlsafe(9), label)
-        await self._store.add_offer(button.id, line)
+        button = Button(self.token(), label)
+        await self.keep(button.id, line)
         return button
+
+    def token(self) -> str:
+        """An id that says nothing yet."""
+        return secrets.token_urlsafe(9)
+
+    async def keep(self, token: str, line: str) -> None:
+        """From here on, `token` says `line`. Raises StoreError."""
+        await self._store.add_offer(token, line)
 
     async def after(self, run: Run, session: Session) -> tuple[Button, ...]:
         """What can be done about a run that is over. Raises StoreError."""

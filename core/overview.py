@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from core import commands, view
 from core.audience import Audience
@@ -10,7 +10,7 @@ from core.bases import Bases
 from core.callers import Caller, Callers
 from core.commands import Command
 from core.errors import UsageError
-from core.model import Document, Project, RunState
+from core.model import Document, Place, Project, RunState, Session
 from core.offers import Offers
 from core.ports import Clock, Reply, Store, Workspace
 from core.projects import Projects
@@ -63,9 +63,15 @@ class Overview:
         places = await self._store.places(session.key)
         waiting = sum(run.state is RunState.QUEUED for run in runs)
         data = session_data(session, places) | {"runs": [run_data(run) for run in runs], "waiting": waiting}
-        token = (await self._offers.make(f"Watch {session.key.tag}", f"/watch {session.key}")).id
-        links = self._audience.links(places, token)
+        links = await self._links(session, places)
         return Reply(view.status(session, runs, waiting, places, links, self._clock.now()), data=data)
+
+    async def _links(self, session: Session, places: Sequence[Place]) -> list[str]:
+        token = self._offers.token()
+        links = self._audience.links(places, token)
+        if any(token in link for link in links):
+            await self._offers.keep(token, f"/watch {session.key}")
+        return links
 
     async def _list(self, command: Command, caller: Caller) -> Reply:
         del command, caller

@@ -1,7 +1,12 @@
 """Buttons that stand for a line."""
 
+import re
+
+import pytest
+
 from core.offers import Offers
-from tests.fakes.world import VIEWER, Outside, World
+from tests.fakes.phone import Phone
+from tests.fakes.world import BOB, VIEWER, Outside, World
 
 
 async def test_a_button_says_its_line(world: World) -> None:
@@ -31,3 +36,25 @@ async def test_a_button_works_after_a_restart(outside: Outside) -> None:
     await second.quiet()
     assert second.agent.prompts == ["do it", "and more"]
     await second.close()
+
+
+@pytest.mark.looptime
+async def test_a_link_of_status_opens_the_session_for_whoever_follows_it(bot: World) -> None:
+    await bot.resume()
+    await Phone(bot).say("/start shoko/kugetsu#14 do it")
+    other = Phone(bot, BOB, "2")
+    await other.say("/status shoko/kugetsu#14")
+    [token] = re.findall(r"https://fake\.example/start/(\S+)", other.messenger.messages[-1].text)
+    await other.say(f"/start {token}")
+    assert other.messenger.find_text("This place shows")
+
+
+async def test_a_status_without_links_leaves_nothing_in_the_store(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.say("/start shoko/kugetsu#14 do it")
+    await world.quiet()
+    kept: list[str] = []
+    monkeypatch.setattr(Offers, "keep", lambda _self, token, _line: kept.append(token))
+    assert (await world.say("/status shoko/kugetsu#14")).ok
+    assert not kept
