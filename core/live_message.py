@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from core import view_run
 from core.budget import Account, NotNow, Priority
 from core.delivery import Fault
 from core.errors import ChatDenied, ChatDoubt, ChatError, ChatFormat, MessageGone, PlaceGone
 from core.live import Complain
-from core.messages import Outgoing, Page, Post, PostKind, PostState
+from core.messages import Messenger, Outgoing, Page, Post, PostKind, PostState
 from core.model import Place
 from core.outbox import Outbox
 from core.ports import Clock, RunHeader, RunReport, Store
@@ -34,25 +34,21 @@ DRAFT_SHARE = 0.6  # of a draft's life after which it is sent again
 _SHOWN = {PostState.SENDING, PostState.UNKNOWN, PostState.SENT}  # or may be
 
 
+@dataclass(frozen=True, slots=True)
 class LiveMessages:
     """Makes them."""
 
-    def __init__(
-        self,
-        store: Store,
-        account: Account,
-        outbox: Outbox,
-        clock: Clock,
-        fault: Fault,
-        complain: Complain,
-    ) -> None:
-        self.store = store
-        self.account = account
-        self.messenger = account.messenger
-        self.outbox = outbox
-        self.clock = clock
-        self.fault = fault
-        self.complain = complain
+    store: Store
+    account: Account
+    outbox: Outbox
+    clock: Clock
+    fault: Fault
+    complain: Complain
+
+    @property
+    def messenger(self) -> Messenger:
+        """The account's."""
+        return self.account.messenger
 
     def open(self, place: Place, header: RunHeader) -> RunMessage:
         """Nothing is sent before its first update."""
@@ -132,11 +128,16 @@ class RunMessage:
             await to_the_end(self._send(self._mark_page()))
 
         await self._in_turns(show)
-        if self._drafts and self._post is None and self._now - self._begun >= MARK_AFTER:
+        if self._lacks_mark:
             await self._take_over()
-        if self._drafts and self._post is None and self._now - self._begun >= MARK_AFTER:
+        if self._lacks_mark:
             await self._in_turns(mark)
         return shown
+
+    @property
+    def _lacks_mark(self) -> bool:
+        """A draft has no buttons: a run that takes longer needs its message with Stop beside it."""
+        return self._drafts and self._post is None and self._now - self._begun >= MARK_AFTER
 
     async def _unheld(self, newest: Callable[[], Awaitable[Progress]]) -> Progress:
         progress = await newest()

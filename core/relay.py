@@ -164,7 +164,7 @@ class Relay:
         ]
         await self._outbox.add([*posts, *again])
         for post in shown:
-            self._close(post, view_run.asked_again(ask, question_of(post.key)))
+            self.close(post, view_run.asked_again(ask, question_of(post.key)))
 
     def _ask(self, place: Place, ask: Ask, number: int, asking: view_run.Asking) -> list[Post]:
         now, pages = self._clock.now(), self.messenger.pages(asking.markdown)
@@ -189,13 +189,13 @@ class Relay:
         """One question of several has its answer."""
         for post in await self._asked(place, ask):
             if question_of(post.key) == number:
-                self._close(post, view_run.answered(ask, number, chosen, by))
+                self.close(post, view_run.answered(ask, number, chosen, by))
 
     async def settle_ask(self, place: Place, ask: Ask, by: str) -> None:
         """In place, in every message of it; what is not shown yet never is."""
         self._outbox.withdraw(ask.id)
         for post in await self._asked(place, ask):
-            self._close(post, view_run.settled(ask, question_of(post.key), by))
+            self.close(post, view_run.settled(ask, question_of(post.key), by))
 
     # ── for the inbox ──────────────────────────────────────────────────────────────────────────
 
@@ -228,7 +228,7 @@ class Relay:
         while post := await self._store.post(f"{key}:{number}"):  # the buttons are below the last of its pages
             last, number = post, number + 1
         if last:
-            self._close(last, text)
+            self.close(last, text)
 
     def mark(self, place: Place, message: str, mark: Mark) -> None:
         """Put a receipt on a person's message; never waits, and a failure costs only the receipt."""
@@ -254,8 +254,8 @@ class Relay:
         await self._outbox.recover(posts)
 
     def close(self, post: Post, markdown: str) -> None:
-        """Have a live message or request that a dead process left show its end."""
-        self._close(post, markdown)
+        """Have a live message or a question show its end, in place and without its buttons."""
+        self._outbox.close(post, Outgoing(self.messenger.pages(markdown)[0], silent=True))
 
     async def moved(self, chat: str, to: str) -> None:
         """A chat goes on under another id."""
@@ -291,9 +291,6 @@ class Relay:
             for number, page in enumerate(pages)
         ]
         await self._outbox.add(posts)
-
-    def _close(self, post: Post, markdown: str) -> None:
-        self._outbox.close(post, Outgoing(self.messenger.pages(markdown)[0], silent=True))
 
     async def _asked(self, place: Place, ask: Ask) -> list[Post]:
         posts = await self._store.posts_of(ask=ask.id)
