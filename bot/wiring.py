@@ -267,12 +267,13 @@ def _messengers(settings: Settings, store: SqlStore, clock: SystemClock) -> list
     found: list[Messenger] = []
     if telegram := settings.adapters.telegram:
         # Only here: its library takes 20 MB, which a bot without it need not pay for.
+        from adapters.telegram import chats  # noqa: PLC0415
         from adapters.telegram.messenger import TelegramMessenger  # noqa: PLC0415
         from adapters.telegram.settings import TelegramSettings  # noqa: PLC0415
 
         async def known(chat: str, message: str) -> bool:
-            # Private chats and small groups count their messages together; what begins with -100 counts by itself.
-            return await store.knows_message("telegram", chat if chat.startswith("-100") else None, message)
+            # Where chats count their messages together, a number says nothing about which of them it is in.
+            return await store.knows_message("telegram", chat if chats.is_supergroup(chat) else None, message)
 
         account = TelegramSettings(
             telegram.token.get_secret_value(),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from telegram import Message
 
-from adapters.telegram import outgoing
+from adapters.telegram import chats, outgoing
 from adapters.telegram.calls import Calls
 from adapters.telegram.refusals import NoSuchMessage, NoTextThere, Unchanged
 from adapters.telegram.traffic import Traffic
@@ -26,7 +26,6 @@ WINDOW = 40  # numbers looked at; those known already cost nothing
 # Numbers in a row that no message has: nothing was sent behind them. Only in supergroups, which have a row of their
 # own; to look further would take more than a third of what a group gets in a minute.
 NOTHING = 3
-_SUPERGROUP = "-100"  # begins their ids
 
 Known = Callable[[str, str], Awaitable[bool]]  # chat, message: written down as sent or received
 
@@ -45,7 +44,7 @@ class Finder:
             return sent
         if not after.isdecimal() or message.file or message.content:
             return None  # what a file contains cannot be compared
-        own_row = place.chat.startswith(_SUPERGROUP)
+        own_row = chats.is_supergroup(place.chat)
         probes = nothing = 0
         for candidate in map(str, range(int(after) + 1, int(after) + 1 + WINDOW)):
             if self.traffic.knows(place.chat, candidate) or await self.known(place.chat, candidate):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from adapters.telegram import checks, files, menu, outgoing, threads, webhook
+from adapters.telegram import chats, checks, files, menu, outgoing, threads, webhook
 from adapters.telegram.calls import Calls
 from adapters.telegram.desk import Desk
 from adapters.telegram.finding import Finder, Known
@@ -133,7 +133,7 @@ class TelegramMessenger:
 
     def is_direct(self, place: Place) -> bool:
         """See core.messages.Messenger."""
-        return threads.is_direct(place)
+        return chats.is_direct(place.chat)
 
     def link(self, place: Place) -> str:
         """See core.messages.Messenger."""

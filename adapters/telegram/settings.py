@@ -26,6 +26,10 @@ class Times:
     check_webhook: float = 300.0
     listen_for_others: int = 4  # how long `doctor` waits for a second poller
 
+    def back_off(self, failures: int) -> float:
+        """Until the next try, after as many failures in a row before this one."""
+        return min(self.first_delay * 2.0 ** min(failures, 16), self.longest_delay)
+
 
 @dataclass(frozen=True, slots=True)
 class TelegramSettings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from adapters.telegram import outgoing
+from adapters.telegram import chats, outgoing
 from adapters.telegram.calls import Calls
 from adapters.telegram.refusals import NoForum, NoRight, Unchanged
 from core.errors import MessageGone, PlaceGone
@@ -12,7 +12,6 @@ from core.messages import CHAIN
 from core.model import Place
 
 MAX_TITLE = 128  # characters
-_SUPERGROUP = "-100"  # begins the ids of supergroups and channels
 
 
 class Threads:
@@ -26,9 +25,9 @@ class Threads:
     async def open(self, origin: Place, title: str, message: str, *, private_topics: bool) -> Place:
         """See core.messages.Messenger."""
         chain = Place(origin.platform, origin.chat, f"{CHAIN}{message}" if message else origin.thread)
-        if is_direct(origin) and not private_topics:
+        if chats.is_direct(origin.chat) and not private_topics:
             return chain
-        if not is_direct(origin) and not origin.chat.startswith(_SUPERGROUP):
+        if not chats.is_direct(origin.chat) and not chats.is_supergroup(origin.chat):
             return chain  # basic groups never have topics
         try:
             async with self._calls.translate(origin, shows=True):
@@ -57,7 +56,7 @@ class Threads:
 
     async def close(self, place: Place) -> None:
         """Topics of private chats cannot be closed."""
-        if (topic := outgoing.topic(place)) is None or is_direct(place):
+        if (topic := outgoing.topic(place)) is None or chats.is_direct(place.chat):
             return
         try:
             async with self._calls.translate(place):
@@ -79,16 +78,11 @@ class Threads:
         return True
 
 
-def is_direct(place: Place) -> bool:
-    """People's ids are positive, groups' are not."""
-    return not place.chat.startswith("-")
-
-
 def link(place: Place) -> str:
     """Only topics: a chain of replies is where one reads anyway."""
     topic = outgoing.topic(place)
-    if topic and place.chat.startswith(_SUPERGROUP):
-        return f"https://t.me/c/{place.chat.removeprefix(_SUPERGROUP)}/{topic}"
+    if topic and chats.is_supergroup(place.chat):
+        return f"https://t.me/c/{place.chat.removeprefix(chats.SUPERGROUP)}/{topic}"
     return ""
 
 

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
+from adapters.telegram import chats
+
 REMEMBERED = 5_000  # messages; about a megabyte
 
 T = TypeVar("T")
@@ -87,8 +89,7 @@ class Traffic:
 
 
 def _row(chat: str) -> str:
-    """Supergroups number their messages by themselves; private chats and basic groups of a bot share one row."""
-    return chat if chat.startswith("-100") else ""
+    return chat if chats.is_supergroup(chat) else ""
 
 
 def _remember(store: OrderedDict[tuple[str, str], T], key: tuple[str, str], value: T) -> None:

@@ -126,7 +126,7 @@ class Poller:
         raise ChatUnreachable(f"{self._calls.server} did not end a getUpdates call in time")
 
     def _delay(self, why: str) -> float:
-        delay = min(self._times.first_delay * 2.0 ** min(self._failures, 16), self._times.longest_delay)
+        delay = self._times.back_off(self._failures)
         if not self._failures:
             self._log.warning("no updates from telegram", reason=self._calls.redacted(why), again_in=delay)
         self._failures += 1

@@ -142,7 +142,7 @@ class Webhook:
         return handle
 
     def _delay(self, why: str) -> float:
-        delay = min(self._times.first_delay * 2.0 ** min(self._failures, 16), self._times.longest_delay)
+        delay = self._times.back_off(self._failures)
         if not self._failures:
             self._log.warning("the webhook could not be set", reason=why, again_in=delay)
         self._failures += 1
