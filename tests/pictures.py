@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.harness import PROJECT, Machine, make_machine
-from tests.e2e.telegram_machine import TelegramMachine
 from tests.simulators.model import ScriptedModel
 from tests.simulators.telegram import Chat, Message, TelegramSimulator, User
 from tests.simulators.telegram.picture import render_svg
@@ -91,12 +90,12 @@ async def play(root: Path) -> dict[str, str]:
     try:
         async with TelegramSimulator(name="kugetsu") as sim:
             alice, bob = sim.user("Alice"), sim.user("Bob")
-            telegram = TelegramMachine(machine, sim, alice, sim.private(alice))
-            people = {"admins": [f"telegram:{alice.id}"], "drivers": [f"telegram:{bob.id}"]}
-            telegram.write()
-            machine.write(access=people)
-            async with telegram.bot():
-                private = await private_story(sim, alice, telegram.chat)
+            machine.write(
+                adapters={"console": {}, "telegram": {"token": sim.token, "api_base": sim.url}},
+                access={"admins": [f"telegram:{alice.id}"], "drivers": [f"telegram:{bob.id}"]},
+            )
+            async with machine.bot():
+                private = await private_story(sim, alice, sim.private(alice))
                 team = sim.forum("Web team", [alice, bob])
                 forum = await forum_story(sim, alice, bob, team)
     finally:

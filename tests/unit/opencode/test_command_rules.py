@@ -13,7 +13,7 @@ from adapters.opencode.wire import AgentInfo, Part, Rule, ToolState
 from core import rules
 from core.model import PermissionRequest, PermissionRule, SessionId
 
-DIRECTORY = Path("/work")
+DIRECTORY = Path("/repo")
 DEFAULTS = [Rule("*", "*", "allow"), Rule("question", "*", "allow")]
 
 
@@ -142,9 +142,9 @@ def test_a_refusal_names_what_would_have_to_be_allowed():
 
 def test_files_are_known_by_their_path_in_the_worktree():
     rule = (("*", "*", "allow"), ("edit", "*", "ask"), ("edi?", "**", "deny"))
-    request = refusal(denied("write", {"filePath": "/work/src/a.py", "content": ""}, *rule), DIRECTORY)
+    request = refusal(denied("write", {"filePath": "/repo/src/a.py", "content": ""}, *rule), DIRECTORY)
     assert request is not None
-    assert request.patterns == ("src/a.py", "/work/src/a.py")
+    assert request.patterns == ("src/a.py", "/repo/src/a.py")
     assert request.detail == "src/a.py"
 
 
