@@ -499,6 +499,7 @@ async def test_strangers_and_chatter_are_no_backlog(chats: Outside) -> None:
 async def test_a_question_of_several_pages_is_settled_where_its_buttons_are(chats: Outside) -> None:
     await once(chats)
     world, phone = await back(chats, *((f"message number {n} " * 3, 60.0 - n) for n in range(8)))
+    await settle(world)
     assert len(phone.messenger.messages) > 1
     await phone.press("Discard")
     await settle(world)
