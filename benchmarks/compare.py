@@ -8,24 +8,20 @@ database.
 from __future__ import annotations
 
 import asyncio
-import os
-import re
-import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from adapters.console.client import ConsoleClient
 from adapters.console.terminal import hello
-from adapters.git.workspace import GitWorkspace
 from adapters.opencode.processes import family, processes
 from benchmarks.model import BenchModel
-from benchmarks.processes import bot, started, write_config
+from benchmarks.opencode import served, surroundings
+from benchmarks.processes import bot, write_config
 from benchmarks.report import Section, Table, Target, ms, spread
-from benchmarks.repository import make_repository
+from benchmarks.repository import make_repository, snapshots
 from benchmarks.stats import Summary, summary
 from benchmarks.system import PROJECT
 from benchmarks.ways import BareHttp, Kugetsu, OpencodeRun, Timing, Way
@@ -34,7 +30,6 @@ from tests.simulators.opencode_home import git_worktree, opencode_home
 
 FILES = 2000
 TIMES = 20
-SNAPSHOTS = 20
 CLI = "kugetsu, transport cli"
 REST = 25.0  # seconds; what manages sessions for `transport: cli` goes after 20 without use
 FIRST_TEXT_RATIO, FINAL_LAG_MS = 10.0, 100.0  # targets
@@ -77,7 +72,7 @@ async def measure(folder: Path, opencode: Path) -> Section:
         for way in ways.values():
             await way.ask("warm 0")
         found = {kind: await _rounds(ways, model, kind) for kind in ("trivial", "stream")}
-        snapshot = await _snapshots(ways["kugetsu"].directory)
+        snapshot = await snapshots(ways["kugetsu"].directory)
         memory = [(name, *await _memory(ways[name], *leaders)) for name, leaders in weighed.items()]
     named = {"trivial": "trivial answer", "stream": "answer streamed over 3 s"}
     rows = [
@@ -117,29 +112,20 @@ async def _ways(
     stack: AsyncExitStack, folder: Path, opencode: Path, project: Path, model: BenchModel
 ) -> tuple[dict[str, Way], dict[str, tuple[int, int]]]:
     """The ways, and of kugetsu's the processes that lead it and its opencode (the same: what the bot has started)."""
-    password = secrets.token_urlsafe(16)
-    base = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     alone = opencode_home(folder / "home-run", model.url)
-    shared = opencode_home(folder / "home-serve", model.url)
-    env = {**base, **shared.env, "OPENCODE_SERVER_PASSWORD": password, "PWD": str(folder)}
-    serve = (opencode, "serve", "--hostname", "127.0.0.1", "--port", "0")
-    server, line = await stack.enter_async_context(started(*serve, ready="listening on", env=env, cwd=folder))
-    found = re.search(r"http://\S+", line)
-    assert found
-    url = found.group()
+    server, attached = await stack.enter_async_context(served(folder, opencode, model.url))
     worktrees = {name: git_worktree(project, folder / f"worktree-{name}", name) for name in ("run", "bare")}
-    bare = await stack.enter_async_context(BareHttp.opened(url, password, worktrees["bare"]))
-    attached = {"url": url, "password": password}
+    bare = await stack.enter_async_context(BareHttp.opened(**attached, directory=worktrees["bare"]))
     kugetsu, leader = await stack.enter_async_context(_kugetsu(folder / "kugetsu", project, 1, attached))
     single = {"transport": "cli", "command": str(opencode), "env": opencode_home(folder / "home-cli", model.url).env}
     cli, cli_leader = await stack.enter_async_context(_kugetsu(folder / CLI, project, 2, single))
     ways: dict[str, Way] = {
-        "opencode run": OpencodeRun(opencode, {**base, **alone.env}, worktrees["run"]),
+        "opencode run": OpencodeRun(opencode, {**surroundings(), **alone.env}, worktrees["run"]),
         "bare HTTP": bare,
         "kugetsu": kugetsu,
         CLI: cli,
     }
-    return ways, {"kugetsu": (leader, server.pid), CLI: (cli_leader, cli_leader)}
+    return ways, {"kugetsu": (leader, server), CLI: (cli_leader, cli_leader)}
 
 
 @asynccontextmanager
@@ -173,17 +159,6 @@ def _resident(leader: int, opencode: int) -> tuple[int, int]:
     everyone = processes()
     own = sum(process.rss for process in everyone if process.pid == leader)
     return own, sum(process.rss for process in family(opencode, everyone) if process.pid != leader)
-
-
-async def _snapshots(directory: Path) -> Summary:
-    """kugetsu's own snapshot of its worktree, as it takes one before and after each run."""
-    git = GitWorkspace(os.environ, lambda _warning: None)
-    times: list[float] = []
-    for number in range(SNAPSHOTS):
-        began = monotonic()
-        await git.snapshot(directory, f"bench/{number}")
-        times.append((monotonic() - began) * 1000)
-    return summary(times)
 
 
 def _exit(figures: Figures) -> str:

@@ -13,27 +13,14 @@ from tests.simulators.model import TITLE, ModelRequest
 SECONDS, PIECES = 3.0, 60  # of the streamed answer: 20 pieces a second
 
 
-class BenchModel:
+class BenchModel(ModelEndpoint):
     """Prompts begin with `trivial` or `stream`; any other is answered like a trivial one."""
 
     def __init__(self) -> None:
-        self._endpoint = ModelEndpoint(self._respond)
+        super().__init__(self._answer)
         self.ended: dict[str, float] = {}  # prompt → when its last text was written; the closing chunk follows at once
 
-    @property
-    def url(self) -> str:
-        """Base URL."""
-        return self._endpoint.url
-
-    async def start(self) -> None:
-        """Listen on loopback."""
-        await self._endpoint.start()
-
-    async def stop(self) -> None:
-        """Close the listener."""
-        await self._endpoint.stop()
-
-    async def _respond(self, body: dict[str, Any]) -> AsyncIterator[Piece]:
+    async def _answer(self, body: dict[str, Any]) -> AsyncIterator[Piece]:
         request = ModelRequest(body)
         if request.is_title:
             yield TITLE

@@ -32,26 +32,13 @@ def last(tag: str) -> str:
     return f"end-{tag}."
 
 
-class SpeakingModel:
+class SpeakingModel(ModelEndpoint):
     """Anything else is answered by one word."""
 
     def __init__(self) -> None:
-        self._endpoint = ModelEndpoint(self._respond)
+        super().__init__(self._answer)
         self._numbers = itertools.count(1)
         self._ended: defaultdict[str, asyncio.Future[float]] = defaultdict(asyncio.get_running_loop().create_future)
-
-    @property
-    def url(self) -> str:
-        """Base URL."""
-        return self._endpoint.url
-
-    async def start(self) -> None:
-        """Listen on loopback."""
-        await self._endpoint.start()
-
-    async def stop(self) -> None:
-        """Close the listener."""
-        await self._endpoint.stop()
 
     def tag(self) -> str:
         """One that was never used."""
@@ -61,7 +48,7 @@ class SpeakingModel:
         """When the last text of that answer was written; the closing chunk follows at once."""
         return await asyncio.shield(self._ended[tag])
 
-    async def _respond(self, body: dict[str, Any]) -> AsyncIterator[Piece]:
+    async def _answer(self, body: dict[str, Any]) -> AsyncIterator[Piece]:
         request = ModelRequest(body)
         found = _PROMPT.search(request.user_text)
         if request.is_title:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import re
-import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from adapters.git.workspace import GitWorkspace
 from benchmarks import telegram_model
 from benchmarks.machine import resident_mb
-from benchmarks.processes import started
+from benchmarks.opencode import served
 from benchmarks.report import Section, Table, Target, ms, spread
-from benchmarks.repository import make_repository
+from benchmarks.repository import make_repository, snapshots
 from benchmarks.stats import Summary, summary
 from benchmarks.telegram_model import SpeakingModel
 from benchmarks.telegram_stage import Talk, Telegram, telegram
 from benchmarks.ways import BareHttp
-from tests.simulators.opencode_home import git_worktree, opencode_home
+from tests.simulators.opencode_home import git_worktree
 from tests.simulators.telegram import Limits
 
 FILES = 100
@@ -31,7 +27,6 @@ STREAM_S = 3.0
 CHATS, CHATS_ROUNDS, CHATS_S = 8, 4, 2.0
 PACED_AT_ONCE, PACED_ROUNDS, PACED_S = 5, 4, 10.0
 OUTAGE_S = 10.0
-SNAPSHOTS = 20
 REST = 1.1  # seconds between two prompts; a chat's limit of a call a second is of no account any more then
 IDLE_S = 2.0  # seconds an idle bot is left alone before its memory is read
 # A call a second in a private chat, whatever it shows, and not one more.
@@ -107,26 +102,13 @@ async def _rig(stack: AsyncExitStack, folder: Path, opencode: Path) -> Rig:
     model = SpeakingModel()
     await model.start()
     stack.push_async_callback(model.stop)
-    server = await stack.enter_async_context(_serve(folder, opencode, model.url))
+    _, server = await stack.enter_async_context(served(folder, opencode, model.url))
     bare = []
     for number in range(CHATS):
         worktree = git_worktree(project, folder / f"bare-{number}", f"bare-{number}")
         bare.append(await stack.enter_async_context(BareHttp.opened(server["url"], server["password"], worktree)))
     phone = await stack.enter_async_context(telegram(folder / "kugetsu", project, server, CHATS, Limits()))
     return Rig(model, bare, phone, phone.state)
-
-
-@asynccontextmanager
-async def _serve(folder: Path, opencode: Path, model: str) -> AsyncIterator[dict[str, str]]:
-    password = secrets.token_urlsafe(16)
-    base = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
-    home = opencode_home(folder / "home", model)
-    env = {**base, **home.env, "OPENCODE_SERVER_PASSWORD": password, "PWD": str(folder)}
-    serve = (opencode, "serve", "--hostname", "127.0.0.1", "--port", "0")
-    async with started(*serve, ready="listening on", env=env, cwd=folder) as (_, line):
-        found = re.search(r"http://\S+", line)
-        assert found
-        yield {"url": found.group(), "password": password}
 
 
 async def _begin(rig: Rig) -> None:
@@ -155,7 +137,7 @@ async def _side_by_side(rig: Rig, idle: float) -> Section:
             await asyncio.sleep(REST)
             await _ask_phone(rig.model, talk, seconds, ours)
         found[name] = ours.summed(), theirs.summed()
-    snapshot = await _snapshots(rig.state)
+    snapshot = await snapshots(sorted((rig.state / "worktrees").iterdir())[0])
     head = (
         "",
         "sign p50 ms",
@@ -200,18 +182,6 @@ async def _ask_bare(model: SpeakingModel, bare: BareHttp, seconds: float, times:
     times.first.append(timing.first - timing.handed)
     times.answer.append(timing.final - timing.handed)
     times.final.append(timing.final - await model.ended(tag))
-
-
-async def _snapshots(state: Path) -> Summary:
-    """kugetsu's own snapshot of its first worktree."""
-    worktree = sorted((state / "worktrees").iterdir())[0]
-    git = GitWorkspace(os.environ, lambda _warning: None)
-    times: list[float] = []
-    for number in range(SNAPSHOTS):
-        began = monotonic()
-        await git.snapshot(worktree, f"bench/{number}")
-        times.append((monotonic() - began) * 1000)
-    return summary(times)
 
 
 def _cells(sums: dict[str, Summary]) -> list[str]:
