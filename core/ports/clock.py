@@ -1,0 +1,15 @@
+"""Time, injected so that tests own it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time, injected so that tests own it."""
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+
+    async def sleep(self, seconds: float) -> None: ...
