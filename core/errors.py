@@ -65,6 +65,12 @@ class QueueFull(KugetsuError):
     code = "queue_full"
 
 
+class OverBudget(KugetsuError):
+    """What may be spent is spent."""
+
+    code = "over_budget"
+
+
 class Busy(KugetsuError):
     """Another process drives the state directory, or the session is in use."""
 
@@ -83,6 +89,18 @@ class FolderGone(WorkspaceError):
     code = "folder_gone"
 
 
+class NothingToCommit(WorkspaceError):
+    """Every file is as it was last committed."""
+
+    code = "nothing_to_commit"
+
+
+class PushRejected(WorkspaceError):
+    """The remote has what the branch lacks, or does not let it be pushed to."""
+
+    code = "push_rejected"
+
+
 class StoreError(KugetsuError):
     """The state directory cannot be read or written."""
 
@@ -99,6 +117,12 @@ class ForgeNotFound(ForgeError):
     """The forge has no such issue, or does not show it without a token."""
 
     code = "forge_not_found"
+
+
+class PullRequestExists(ForgeError):
+    """The branch has an open pull request already."""
+
+    code = "pull_request_exists"
 
 
 class AgentError(KugetsuError):

@@ -1,4 +1,4 @@
-"""GitHub, Gitea, Forgejo and GitLab as `core.ports.Forge`: issue titles, texts and last comments."""
+"""GitHub, Gitea, Forgejo and GitLab as `core.ports.Forge`: issues, pull requests, and what ran on a commit."""
 
 from adapters.forge.forges import ForgeConfig, Forges, default_api_base
 from adapters.forge.http import Health

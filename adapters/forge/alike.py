@@ -14,7 +14,7 @@ from adapters.forge.http import Http
 from adapters.forge.refusals import Forbidden
 from core.errors import ForgeNotFound
 from core.model import IssueRef, ProjectRef
-from core.ports import Comment, Issue
+from core.ports import Comment, Issue, PullRequest
 
 LAST_COMMENTS = 20
 MAX_RECENT = 20
@@ -48,6 +48,32 @@ class WireIssue(msgspec.Struct):
     comments: int | None = None
     updated_at: Moment | None = None
     pull_request: PullState | None = None
+
+
+class WireRepository(msgspec.Struct):
+    """Only which one it is."""
+
+    id: int
+
+
+class WireSide(msgspec.Struct):
+    """The head or the base of a pull request. The branch is GitHub's `ref`, and Gitea's `label`: its `ref` becomes
+    `refs/pull/…` when the branch is deleted. GitHub's labels have a colon, which no branch has.
+    """
+
+    ref: str = ""
+    label: str = ""
+    sha: str | None = None
+    repo: WireRepository | None = None  # null where a fork was deleted
+
+
+class WirePull(WireIssue):
+    """A pull request where it is asked for as what it is."""
+
+    merged_at: str | None = None
+    merged: bool | None = None
+    head: WireSide | None = None
+    base: WireSide | None = None
 
 
 class WireComment(msgspec.Struct):
@@ -97,6 +123,26 @@ def issue(ref: IssueRef, wire: WireIssue, comments: Sequence[WireComment] = (), 
         left_out,
         request=pull is not None,
     )
+
+
+def pull(project: ProjectRef, wire: WirePull) -> PullRequest:
+    """In the words of core."""
+    merged = bool(wire.merged or wire.merged_at)
+    return PullRequest(
+        IssueRef(project, wire.number),
+        text.line(wire.title) or f"#{wire.number}",
+        text.link(wire.html_url),
+        "merged" if merged else "open" if wire.state == "open" else "closed",
+        (wire.head.sha if wire.head else None) or "",
+    )
+
+
+def own(wire: WirePull, branch: str) -> bool:
+    """Whether it is of that branch of the project itself, and not of one that is called the same in a fork."""
+    head, base = wire.head, wire.base
+    if head is None or base is None or branch not in {head.ref, head.label}:
+        return False
+    return head.repo is not None and base.repo is not None and head.repo.id == base.repo.id
 
 
 def comment(name: str | None, body: str | None, at: datetime) -> Comment:

@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from yarl import URL
 
-from adapters.forge import alike
-from adapters.forge.alike import LAST_COMMENTS, MAX_RECENT, WireComment, WireIssue
+from adapters.forge import alike, pulls, verdicts
+from adapters.forge.alike import LAST_COMMENTS, MAX_RECENT, WireComment, WireIssue, WirePull
 from adapters.forge.http import Health, Http
-from adapters.forge.refusals import TooLarge
+from adapters.forge.refusals import Rejected, TooLarge
+from adapters.forge.verdicts import State, outcome
+from core.errors import ForgeNotFound
 from core.model import IssueRef, ProjectRef
-from core.ports import Issue
+from core.ports import Checks, Issue, PullRequest
 
 LIST_PAGE = 50  # the most either gives as installed (MAX_RESPONSE_ITEMS)
 LATELY = tuple(timedelta(days=days) for days in (30, 7, 1))
@@ -21,6 +23,28 @@ LATELY = tuple(timedelta(days=days) for days in (30, 7, 1))
 FEW_COMMENTS = 100
 WINDOWS = (timedelta(days=30), timedelta(days=365))
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+DRAFT = "WIP: "  # the first of WORK_IN_PROGRESS_PREFIXES as installed
+RIGHT_TO_OPEN = "the permission `write:repository`"
+RIGHT_TO_CHECKS = "the permission `read:repository`"
+# Warnings do not keep Gitea from merging. Others are failure and error.
+_STATUSES = {
+    "success": State.PASSED,
+    "warning": State.PASSED,
+    "skipped": State.PASSED,
+    "pending": State.PENDING,
+}
+
+
+class _Status(msgspec.Struct):
+    status: str
+    context: str | None = None
+    description: str | None = None
+    target_url: str | None = None
+
+
+class _Combined(msgspec.Struct):
+    statuses: list[_Status] | None = None
+    total_count: int = 0
 
 
 def headers(token: str) -> Mapping[str, str]:
@@ -34,6 +58,8 @@ class Gitea:
     def __init__(self, http: Http) -> None:
         self._http = http
         self._login = alike.Login(http)
+        self._pulls = http.telling(instead=pulls.INSTEAD, needs=RIGHT_TO_OPEN)
+        self._checks = http.telling(instead=verdicts.INSTEAD, needs=RIGHT_TO_CHECKS)
 
     async def issue(self, ref: IssueRef) -> Issue:
         """See the port."""
@@ -60,6 +86,66 @@ class Gitea:
             assigned = await self._open(project, limit, assigned_by=login) if login else []
             others = await self._open(project, limit) if len(assigned) < limit else []
             return alike.assigned_first(assigned, others, limit)
+
+    async def pull_request(self, project: ProjectRef, branch: str) -> PullRequest | None:
+        """See the port; among the last 500 open ones and the last 500 others. Gitea cannot be asked for a branch."""
+
+        async def page(state: str, number: int) -> tuple[Sequence[PullRequest], bool]:
+            answer = await self._pulls.get(
+                f"{alike.path(project)}/pulls",
+                list[WirePull],
+                f"the pull requests of {project}",
+                state=state,  # newest first, where no other order is asked for
+                limit=pulls.LIST_PAGE,
+                page=number,
+            )
+            found = [alike.pull(project, wire) for wire in answer.data if alike.own(wire, branch)]
+            return found, answer.more
+
+        async with self._pulls.bounded():
+            return await pulls.newest(("open", "closed"), page)
+
+    async def open_pull_request(
+        self, project: ProjectRef, branch: str, base: str, title: str, text: str, *, draft: bool = False
+    ) -> PullRequest:
+        """See the port. A draft is one by the beginning of its title."""
+        what = pulls.wanted(project, branch, base, title, text, draft=draft, prefix=DRAFT)
+        return await pulls.opened(self._pulls, what, self._send, self.pull_request)
+
+    async def checks(self, project: ProjectRef, commit: str) -> Checks:
+        """See the port: commit statuses, which Gitea's own Actions report as well. A commit not known has none."""
+        if not verdicts.is_commit(commit):
+            return verdicts.NONE
+        about = f"the checks of {commit[:12]} in {project}"
+        where = f"{alike.path(project)}/commits/{commit}/status"
+        seen = 0
+
+        async def page(number: int) -> tuple[Sequence[_Status], bool]:
+            nonlocal seen
+            # Older ones answer for a commit without any with no content.
+            answer = await self._checks.get_or(_Combined(), where, _Combined, about, limit=LIST_PAGE, page=number)
+            found = answer.data.statuses or []
+            seen += len(found)
+            # Older ones give neither a Link header nor a total of more than this page.
+            return found, answer.more or len(found) >= LIST_PAGE or answer.data.total_count > seen
+
+        async with self._checks.bounded():
+            try:
+                statuses = await verdicts.all_of(about, page)
+            except (ForgeNotFound, Rejected):
+                await self._checks.get(alike.path(project), msgspec.Raw, str(project))  # this raises for the project
+                return verdicts.NONE
+        return verdicts.verdict(
+            [
+                outcome(_STATUSES.get(one.status, State.FAILED), one.context, one.target_url, one.description)
+                for one in statuses
+            ]
+        )
+
+    async def _send(self, what: pulls.Wanted) -> PullRequest:
+        body = {"title": what.title, "head": what.branch, "base": what.base, "body": what.text}
+        answer = await self._pulls.post(f"{alike.path(what.project)}/pulls", WirePull, what.about, body)
+        return alike.pull(what.project, answer.data)
 
     async def _comments(self, url: URL, wire: WireIssue, ref: IssueRef) -> tuple[Sequence[WireComment], int]:
         """The last ones, oldest first, and how many came before."""

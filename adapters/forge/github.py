@@ -1,4 +1,4 @@
-"""GitHub and GitHub Enterprise: https://docs.github.com/rest/issues."""
+"""GitHub and GitHub Enterprise: https://docs.github.com/rest/issues, /pulls, /checks and /commits/statuses."""
 
 from __future__ import annotations
 
@@ -8,22 +8,58 @@ from math import ceil
 import msgspec
 from yarl import URL
 
-from adapters.forge import alike
-from adapters.forge.alike import LAST_COMMENTS, MAX_RECENT, PullState, WireComment, WireIssue
+from adapters.forge import alike, pulls, verdicts
+from adapters.forge.alike import LAST_COMMENTS, MAX_RECENT, PullState, WireComment, WireIssue, WirePull
 from adapters.forge.http import Health, Http
-from adapters.forge.refusals import TooLarge
+from adapters.forge.refusals import Forbidden, Rejected, TooLarge
+from adapters.forge.verdicts import Outcome, State, outcome
 from core.errors import ForgeNotFound
 from core.model import IssueRef, ProjectRef
-from core.ports import Issue
+from core.ports import Checks, Issue, PullRequest
 
 LIST_PAGE = 50
 MAX_LIST_PAGES = 3  # pull requests come among the issues; a page full of them is followed by another
+RIGHT_TO_OPEN = "the permission “Pull requests: write” (a classic token: the scope `repo`)"
+# Of a fine-grained token. GitHub does not offer it “Checks: read”, but “Actions: read” shows what Actions ran.
+RIGHT_TO_CHECKS = "the permissions “Actions: read” and “Commit statuses: read” (a classic token: the scope `repo`)"
+_GOOD = frozenset({"success", "neutral", "skipped"})
+_STATUSES = {"success": State.PASSED, "pending": State.PENDING}  # others are failure and error
 
 
-class WirePull(WireIssue):
-    """Where it is asked for as what it is."""
+class _Output(msgspec.Struct):
+    title: str | None = None
+    summary: str | None = None
 
-    merged_at: str | None = None
+
+class _Run(msgspec.Struct):
+    """A check run, or a workflow run of GitHub Actions."""
+
+    status: str
+    conclusion: str | None = None
+    name: str | None = None
+    html_url: str | None = None
+    details_url: str | None = None
+    display_title: str | None = None
+    output: _Output | None = None
+
+
+class _CheckRuns(msgspec.Struct):
+    check_runs: list[_Run]
+
+
+class _WorkflowRuns(msgspec.Struct):
+    workflow_runs: list[_Run]
+
+
+class _Status(msgspec.Struct):
+    state: str
+    context: str | None = None
+    description: str | None = None
+    target_url: str | None = None
+
+
+class _Statuses(msgspec.Struct):
+    statuses: list[_Status]
 
 
 class _Limit(msgspec.Struct):
@@ -46,6 +82,8 @@ class GitHub:
     def __init__(self, http: Http) -> None:
         self._http = http
         self._login = alike.Login(http)
+        self._pulls = http.telling(instead=pulls.INSTEAD, needs=RIGHT_TO_OPEN)
+        self._checks = http.telling(instead=verdicts.INSTEAD, needs=RIGHT_TO_CHECKS)
 
     async def issue(self, ref: IssueRef) -> Issue:
         """See the port."""
@@ -70,6 +108,45 @@ class GitHub:
             others = await self._open(project, limit) if len(assigned) < limit else []
             return alike.assigned_first(assigned, others, limit)
 
+    async def pull_request(self, project: ProjectRef, branch: str) -> PullRequest | None:
+        """See the port. An open one counts among the last 50 of the branch."""
+        async with self._pulls.bounded():
+            answer = await self._pulls.get(
+                f"{alike.path(project)}/pulls",
+                list[WirePull],
+                f"the pull requests of {project}",
+                head=f"{project.owner}:{branch}",
+                state="all",
+                per_page=pulls.LIST_PAGE,
+            )
+        # A head that GitHub cannot make sense of is no filter; and an organisation may have forks of its own.
+        found = [alike.pull(project, wire) for wire in answer.data if alike.own(wire, branch)]
+        return next((pull for pull in found if pull.state == "open"), found[0] if found else None)
+
+    async def open_pull_request(
+        self, project: ProjectRef, branch: str, base: str, title: str, text: str, *, draft: bool = False
+    ) -> PullRequest:
+        """See the port."""
+        what = pulls.wanted(project, branch, base, title, text, draft=draft)
+        return await pulls.opened(self._pulls, what, self._send, self.pull_request)
+
+    async def checks(self, project: ProjectRef, commit: str) -> Checks:
+        """See the port: check runs and commit statuses. A commit not known there has none."""
+        if not verdicts.is_commit(commit):
+            return verdicts.NONE
+        about = f"the checks of {commit[:12]} in {project}"
+        where = f"{alike.path(project)}/commits/{commit}"
+        async with self._checks.bounded():
+            try:
+                runs = await self._check_runs(f"{where}/check-runs", about)
+            except Rejected as error:
+                if error.status in {409, 422}:  # no such commit, or none at all; 404 is about the project
+                    return verdicts.NONE
+                raise
+            except Forbidden:
+                runs = await self._workflow_runs(project, commit, about)
+            return verdicts.verdict([*runs, *await self._statuses(f"{where}/status", about)])
+
     async def health(self) -> Health:
         """Asks what costs nothing of the rate limit, and is refused to a token that is no good. Raises ForgeError."""
         async with self._http.bounded():
@@ -79,6 +156,40 @@ class GitHub:
                 await self._http.get("meta", msgspec.Raw, "itself")  # where this is missing too, it is no GitHub
                 left = None  # GitHub Enterprise with its rate limit switched off
             return Health(await self._login.get() if self._http.server.token else None, left)
+
+    async def _send(self, what: pulls.Wanted) -> PullRequest:
+        body: dict[str, object] = {"title": what.title, "head": what.branch, "base": what.base, "body": what.text}
+        if what.draft:  # left out otherwise: GitHub Enterprise without drafts refuses the word
+            body["draft"] = True
+        answer = await self._pulls.post(f"{alike.path(what.project)}/pulls", WirePull, what.about, body)
+        return alike.pull(what.project, answer.data)
+
+    async def _check_runs(self, where: str, about: str) -> Sequence[Outcome]:
+        async def page(number: int) -> tuple[Sequence[_Run], bool]:
+            answer = await self._checks.get(where, _CheckRuns, about, filter="latest", per_page=LIST_PAGE, page=number)
+            return answer.data.check_runs, answer.more
+
+        return [_run(run) for run in await verdicts.all_of(about, page)]
+
+    async def _workflow_runs(self, project: ProjectRef, commit: str, about: str) -> Sequence[Outcome]:
+        async def page(number: int) -> tuple[Sequence[_Run], bool]:
+            where = f"{alike.path(project)}/actions/runs"
+            answer = await self._checks.get(
+                where, _WorkflowRuns, about, head_sha=commit, per_page=LIST_PAGE, page=number
+            )
+            return answer.data.workflow_runs, answer.more
+
+        return [_run(run) for run in await verdicts.all_of(about, page)]
+
+    async def _statuses(self, where: str, about: str) -> Sequence[Outcome]:
+        async def page(number: int) -> tuple[Sequence[_Status], bool]:
+            answer = await self._checks.get(where, _Statuses, about, per_page=LIST_PAGE, page=number)
+            return answer.data.statuses, answer.more
+
+        return [
+            outcome(_STATUSES.get(one.state, State.FAILED), one.context, one.target_url, one.description)
+            for one in await verdicts.all_of(about, page)
+        ]
 
     async def _pull(self, ref: IssueRef, repository: str, missing: ForgeNotFound) -> Issue:
         try:
@@ -132,3 +243,10 @@ class GitHub:
             if len(found) >= limit or len(answer.data) < LIST_PAGE:
                 break
         return [alike.issue(IssueRef(project, wire.number), wire) for wire in found[:limit]]
+
+
+def _run(run: _Run) -> Outcome:
+    ended = State.PASSED if run.conclusion in _GOOD else State.FAILED  # also what nobody finished: stale
+    state = ended if run.status == "completed" else State.PENDING
+    output = run.output or _Output()
+    return outcome(state, run.name, run.html_url or run.details_url, output.title or run.display_title, output.summary)

@@ -1,4 +1,5 @@
-"""Gitea and GitLab for tests: small fakes that keep issues and refuse what the real ones do not know.
+"""Gitea and GitLab for tests: small fakes that keep issues, pull requests and what ran on commits, and refuse what the
+real ones do not know.
 
 Written after the projects' own sources and documentation. Anything asked that is not here (a path, a verb, a query
 parameter, a token in the wrong header) is refused, so that a mistake shows as a failing test.
@@ -6,6 +7,7 @@ parameter, a token in the wrong header) is refused, so that a mistake shows as a
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
@@ -17,6 +19,7 @@ from aiohttp import web
 TOKEN = "token-of-me"
 ME = "me"
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+RUN_URL = "https://ci.test/runs/1"
 
 
 @dataclass(slots=True)
@@ -40,12 +43,37 @@ class FakeIssue:
     assignee: str = ""
     state: str = "open"  # open | closed | merged
     comments: list[FakeComment] = field(default_factory=list)
+    head: str = "work"
+    base: str = "main"
+    fork: bool = False  # the head is in ann's fork
+
+
+@dataclass(slots=True)
+class FakeRun:
+    """A commit status of Gitea's, a job of GitLab's; `state` in the forge's own words."""
+
+    name: str
+    state: str
+    said: str = ""
+    pipeline: int = 0
+    may_fail: bool = False
+
+
+@dataclass(slots=True)
+class FakePipeline:
+    number: int
+    commit: str
+    ref: str
+    state: str
 
 
 @dataclass(slots=True)
 class FakeRepository:
     private: bool = False
     issues: list[FakeIssue] = field(default_factory=list)
+    branches: dict[str, str] = field(default_factory=dict)  # to the commit each is at
+    runs: dict[str, list[FakeRun]] = field(default_factory=dict)  # by commit
+    pipelines: list[FakePipeline] = field(default_factory=list)
 
     def find(self, number: int, *, request: bool | None = None) -> FakeIssue | None:
         same = (i for i in self.issues if i.number == number and request in {None, i.request})
@@ -63,11 +91,16 @@ class FakeForge:
         self.asked: list[str] = []  # method, path and query of each request
         self.url = ""
         self.now = START
+        self.read_only = False  # the token may not write
         self._runner: web.AppRunner | None = None
 
     # what happened on the forge
     def add_repository(self, path: str, *, private: bool = False) -> None:
-        self.repositories[path] = FakeRepository(private)
+        self.repositories[path] = FakeRepository(private, branches={"main": commit_of(f"{path}:main")})
+
+    def branch(self, path: str, name: str) -> str:
+        self.repositories[path].branches[name] = commit_of(f"{path}:{name}:{self.tick()}")
+        return self.repositories[path].branches[name]
 
     def add(self, path: str, title: str, text: str | None, *, author: str, assignee: str, request: bool) -> int:
         issues = self.repositories[path].issues
@@ -100,13 +133,17 @@ class FakeForge:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(f"{request.method} {request.raw_path}")
-        if request.method != "GET":
-            raise _refusal(405, "Method Not Allowed")
         known = self.token_in(request)
         if known not in {"", TOKEN}:
             raise _refusal(401, "401 Unauthorized")
-        parts = request.raw_path.partition("?")[0].split("/")[1:]
-        return self.answer([unquote(part) for part in parts], dict(request.query), bool(known))
+        parts = [unquote(part) for part in request.raw_path.partition("?")[0].split("/")[1:]]
+        if request.method == "GET":
+            return self.answer(parts, dict(request.query), bool(known))
+        if request.method != "POST" or request.query:
+            raise _refusal(405, "Method Not Allowed")
+        if not known:
+            raise _refusal(401, "401 Unauthorized")
+        return self.make(parts, await body_of(request))
 
     def repository(self, path: str, known: bool) -> FakeRepository:
         repository = self.repositories.get(path)
@@ -119,6 +156,23 @@ class FakeForge:
 
     def answer(self, parts: list[str], query: dict[str, str], known: bool) -> web.StreamResponse:
         raise NotImplementedError
+
+    def make(self, parts: list[str], body: dict[str, Any]) -> web.StreamResponse:
+        raise NotImplementedError
+
+    def made(self, path: str, title: str, text: str, head: str, base: str) -> FakeIssue:
+        number = self.add(path, title, text, author=ME, assignee="", request=True)
+        found = self.repositories[path].find(number, request=True)
+        assert found
+        found.head, found.base = head, base
+        return found
+
+    @staticmethod
+    def same(repository: FakeRepository, head: str, base: str) -> FakeIssue | None:
+        """An open request of the same branches."""
+        asked = (head, base, False, "open")
+        found = (i for i in repository.issues if i.request and (i.head, i.base, i.fork, i.state) == asked)
+        return next(found, None)
 
 
 class FakeGitea(FakeForge):
@@ -141,6 +195,14 @@ class FakeGitea(FakeForge):
                 if not known:
                     raise _refusal(401, "token is required")
                 return web.json_response({"login": ME, "id": 1, "full_name": ""})
+            case ["api", "v1", "repos", owner, repo] if not query:
+                self.repository(f"{owner}/{repo}", known)
+                return web.json_response({"id": 1, "full_name": f"{owner}/{repo}"})
+            case ["api", "v1", "repos", owner, repo, "pulls"]:
+                repository = self.repository(f"{owner}/{repo}", known)
+                return self._pulls(f"{owner}/{repo}", repository, query)
+            case ["api", "v1", "repos", owner, repo, "commits", commit, "status"]:
+                return self._status(self.repository(f"{owner}/{repo}", known), commit, query)
             case ["api", "v1", "repos", owner, repo, "issues"]:
                 repository = self.repository(f"{owner}/{repo}", known)
                 return web.json_response(self._list(f"{owner}/{repo}", repository, query))
@@ -153,6 +215,77 @@ class FakeGitea(FakeForge):
                 if rest == ["comments"]:
                     return web.json_response(self._comments(found, query))
         raise _refusal(404, "404 page not found")
+
+    def make(self, parts: list[str], body: dict[str, Any]) -> web.StreamResponse:
+        match parts:
+            case ["api", "v1", "repos", owner, repo, "pulls"]:
+                path = f"{owner}/{repo}"
+                repository = self.repository(path, known=True)
+                if self.read_only:
+                    scopes = "token does not have at least one of required scope(s): [write:repository]"
+                    raise _refusal(403, scopes)
+                _known(body, "title", "head", "base", "body")
+                for key in ("title", "head", "base"):
+                    if not str(body.get(key, "")).strip():
+                        raise _refusal(422, f"[{key.title()}]: Required")
+                head, base = body["head"], body["base"]
+                if head == base:
+                    raise _refusal(422, "Invalid PullRequest: There are no changes between the head and the base")
+                if not {head, base} <= repository.branches.keys():
+                    raise _refusal(404, "The target couldn't be found.")
+                if same := self.same(repository, head, base):
+                    targets = f"[id: 7, issue_id: {same.number}, head_branch: {head}, base_branch: {base}]"
+                    raise _refusal(409, f"pull request already exists for these targets {targets}")
+                made = self.made(path, body["title"], body.get("body", ""), head, base)
+                return web.json_response(self._pull(path, repository, made), status=201)
+        raise _refusal(404, "404 page not found")
+
+    def _pulls(self, path: str, repository: FakeRepository, query: dict[str, str]) -> web.Response:
+        _only(query, "state", "limit", "page")
+        state = query.get("state", "open")
+        if state not in {"open", "closed", "all"}:
+            raise _refusal(422, "state is invalid")
+        found = [i for i in repository.issues if i.request]
+        found = [i for i in found if state == "all" or (i.state == "open") == (state == "open")]
+        found.sort(key=lambda i: i.created, reverse=True)
+        size, page = min(int(query.get("limit", "30")), self.max_page), int(query.get("page", "1"))
+        part = found[(page - 1) * size : page * size]
+        answer = web.json_response([self._pull(path, repository, issue) for issue in part])
+        if page * size < len(found):
+            answer.headers["Link"] = f'<{self.web_base}/api/v1/next?page={page + 1}&limit={size}>; rel="next"'
+        return answer
+
+    def _pull(self, path: str, repository: FakeRepository, issue: FakeIssue) -> dict[str, Any]:
+        wire = self._issue(path, issue)
+        del wire["pull_request"]
+        there = issue.head in repository.branches
+        head = {
+            "label": issue.head,
+            "ref": issue.head if there or issue.fork else f"refs/pull/{issue.number}/head",
+            "sha": repository.branches.get(issue.head, commit_of(issue.head)),
+            "repo_id": 2 if issue.fork else 1,
+            "repo": {"id": 2, "full_name": "ann/work"} if issue.fork else {"id": 1, "full_name": path},
+        }
+        base = {"label": issue.base, "ref": issue.base, "sha": "", "repo_id": 1, "repo": {"id": 1, "full_name": path}}
+        merged = issue.state == "merged"
+        at = _zoned(issue.updated) if merged else None
+        return {**wire, "head": head, "base": base, "merged": merged, "merged_at": at}
+
+    def _status(self, repository: FakeRepository, commit: str, query: dict[str, str]) -> web.Response:
+        _only(query, "limit", "page")
+        if commit not in {*repository.branches.values(), *repository.runs}:
+            raise _refusal(404, "The target couldn't be found.")
+        runs = repository.runs.get(commit, [])
+        if not runs and not self._sorts:
+            return web.Response(content_type="application/json")  # as Gitea once did
+        size, page = min(int(query.get("limit", "30")), self.max_page), int(query.get("page", "1"))
+        part = [
+            {"id": 1, "context": run.name, "status": run.state, "description": run.said, "target_url": RUN_URL}
+            for run in runs[(page - 1) * size : page * size]
+        ]
+        return web.json_response(
+            {"state": "", "sha": commit, "statuses": part or None, "total_count": len(part), "repository": None}
+        )
 
     def _list(self, path: str, repository: FakeRepository, query: dict[str, str]) -> list[dict[str, Any]]:
         _only(query, "state", "type", "assigned_by", "since", "limit", "page", "sort")
@@ -228,6 +361,19 @@ class FakeGitLab(FakeForge):
             case ["api", "v4", "projects"]:
                 _only(query, "per_page")
                 return web.json_response([{"id": 1, "path_with_namespace": "group/open"}][: int(query["per_page"])])
+            case ["api", "v4", "projects", path, "merge_requests"]:
+                return self._paged(self._requests(path, self.repository(path, known), query), query)
+            case ["api", "v4", "projects", path, "pipelines"]:
+                _only(query, "sha", "order_by", "sort", "per_page", "page")
+                assert (query["order_by"], query["sort"]) == ("id", "desc")
+                found = [p for p in self.repository(path, known).pipelines if p.commit == query["sha"]]
+                return self._paged([self._pipeline(path, p) for p in found[::-1]], query)
+            case ["api", "v4", "projects", path, "pipelines", number, "jobs"] if number.isdigit():
+                _only(query, "per_page", "page")
+                runs = self.repository(path, known).runs.values()
+                return self._paged(
+                    [self._job(path, r) for some in runs for r in some if r.pipeline == int(number)], query
+                )
             case ["api", "v4", "projects", path, "issues"]:
                 return self._paged(self._list(path, self.repository(path, known), query, known), query)
             case ["api", "v4", "projects", path, ("issues" | "merge_requests") as kind, number, *rest]:
@@ -242,6 +388,71 @@ class FakeGitLab(FakeForge):
                     notes = [self._note(note) for note in found.comments]
                     return self._paged(notes if query.get("sort") == "asc" else notes[::-1], query)
         raise _refusal(404, "404 Not Found", key="error")
+
+    def make(self, parts: list[str], body: dict[str, Any]) -> web.StreamResponse:
+        match parts:
+            case ["api", "v4", "projects", path, "merge_requests"]:
+                repository = self.repository(path, known=True)
+                if self.read_only:
+                    raise _refusal(403, "insufficient_scope", key="error")
+                _known(body, "title", "source_branch", "target_branch", "description")
+                for key in ("title", "source_branch", "target_branch"):
+                    if not body.get(key):
+                        raise _refusal(400, f"{key} is missing", key="error")
+                head, base = body["source_branch"], body["target_branch"]
+                if head == base:
+                    raise _refusal(422, ["You can't use same project/branch for source and target"])
+                for branch in (head, base):
+                    if branch not in repository.branches:
+                        raise _refusal(422, [f'Branch "{branch}" does not exist'])
+                if same := self.same(repository, head, base):
+                    said = f"Another open merge request already exists for this source branch: !{same.number}"
+                    raise _refusal(409, [said])
+                made = self.made(path, body["title"], body.get("description", ""), head, base)
+                return web.json_response(self._request(path, repository, made), status=201)
+        raise _refusal(404, "404 Not Found", key="error")
+
+    def _requests(self, path: str, repository: FakeRepository, query: dict[str, str]) -> list[dict[str, Any]]:
+        _only(query, "source_branch", "state", "scope", "order_by", "sort", "per_page", "page")
+        assert (query["scope"], query["order_by"], query["sort"]) == ("all", "created_at", "desc")
+        state = query["state"]
+        if state not in {"opened", "closed", "locked", "merged", "all"}:
+            raise _refusal(400, "state does not have a valid value", key="error")
+        found = [i for i in repository.issues if i.request and i.head == query["source_branch"]]
+        found = [i for i in found if state == "all" or i.state == {"opened": "open"}.get(state, state)]
+        found.sort(key=lambda i: i.created, reverse=True)
+        return [self._request(path, repository, issue) for issue in found]
+
+    def _request(self, path: str, repository: FakeRepository, issue: FakeIssue) -> dict[str, Any]:
+        return {
+            **self._issue(path, issue),
+            "source_branch": issue.head,
+            "target_branch": issue.base,
+            "source_project_id": 2 if issue.fork else 1,
+            "target_project_id": 1,
+            "sha": repository.branches.get(issue.head, commit_of(issue.head)),
+        }
+
+    def _pipeline(self, path: str, pipeline: FakePipeline) -> dict[str, Any]:
+        return {
+            "id": pipeline.number,
+            "sha": pipeline.commit,
+            "ref": pipeline.ref,
+            "status": pipeline.state,
+            "source": "push",
+            "web_url": f"{self.web_base}/{path}/-/pipelines/{pipeline.number}",
+        }
+
+    def _job(self, path: str, run: FakeRun) -> dict[str, Any]:
+        return {
+            "id": 1,
+            "name": run.name,
+            "stage": "test",
+            "status": run.state,
+            "allow_failure": run.may_fail,
+            "failure_reason": run.said or None,
+            "web_url": RUN_URL,
+        }
 
     def _list(self, path: str, repository: FakeRepository, query: dict[str, str], known: bool) -> list[dict[str, Any]]:
         _only(query, "state", "scope", "order_by", "sort", "per_page", "page")
@@ -304,7 +515,30 @@ def _only(query: dict[str, str], *known: str) -> None:
         raise _refusal(400, f"{', '.join(sorted(unknown))} is invalid", key="error")
 
 
-def _refusal(status: int, message: str, key: str = "message") -> web.HTTPException:
+def _known(body: dict[str, Any], *known: str) -> None:
+    if unknown := set(body) - set(known):
+        raise _refusal(422, f"{', '.join(sorted(unknown))} is invalid")
+
+
+def commit_of(what: str) -> str:
+    """Looks like one."""
+    return hashlib.sha1(what.encode()).hexdigest()
+
+
+async def body_of(request: web.Request) -> dict[str, Any]:
+    """JSON, said to be JSON, in an object."""
+    if request.content_type != "application/json":
+        raise _refusal(415, "The provided content-type is not supported.")
+    try:
+        body = json.loads(await request.read())
+    except ValueError:
+        raise _refusal(400, "Problems parsing JSON") from None
+    if not isinstance(body, dict):
+        raise _refusal(422, "not an object")
+    return body
+
+
+def _refusal(status: int, message: str | list[str], key: str = "message") -> web.HTTPException:
     class Refusal(web.HTTPException):
         status_code = status
 

@@ -12,7 +12,7 @@ from core.ports import Forge
 from tests.contract.forge.forge_labs import FakeLab, ForgeLab, GitHubLab, config
 from tests.simulators.clock import WallClock
 from tests.simulators.forges import FakeGitea, FakeGitLab
-from tests.simulators.github_emulator import GitHubEmulator
+from tests.simulators.github_emulator import GitHubEmulator, StrictGitHub
 
 KINDS = ["github", "gitea", "forgejo", "gitlab"]
 
@@ -37,9 +37,12 @@ class LabClock(WallClock):
 async def lab(request: pytest.FixtureRequest) -> AsyncIterator[ForgeLab]:
     if request.param == "github":
         emulator: GitHubEmulator = request.getfixturevalue("github")
-        github = GitHubLab(emulator.url, f"work-{abs(hash(request.node.nodeid))}")
+        front = StrictGitHub(emulator.url)
+        await front.start()
+        github = GitHubLab(emulator.url, front, f"work-{abs(hash(request.node.nodeid))}")
         await github.open()
         yield github
+        await front.stop()
         return
     fake = FakeGitLab() if request.param == "gitlab" else FakeGitea(sorts=request.param == "forgejo")
     await fake.start()

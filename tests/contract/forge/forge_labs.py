@@ -9,8 +9,8 @@ from typing import Protocol
 from adapters.forge import ForgeConfig
 from core.model import IssueRef, ProjectRef
 from tests.simulators import forges
-from tests.simulators.forges import FakeForge, FakeIssue
-from tests.simulators.github_emulator import TOKENS, WEB, GitHubAccount
+from tests.simulators.forges import FakeForge, FakeIssue, FakePipeline, FakeRun
+from tests.simulators.github_emulator import TOKENS, WEB, GitHubAccount, StrictGitHub
 
 
 class ForgeLab(Protocol):
@@ -43,6 +43,22 @@ class ForgeLab(Protocol):
     def web(self, ref: IssueRef) -> str:
         """Where people read it."""
 
+    async def branch(self, name: str) -> str:
+        """Push one with a commit of its own, which is answered."""
+
+    async def foreign(self, branch: str, title: str) -> None:
+        """A request of ann's, from the branch of that name in her fork."""
+
+    async def ran(self, commit: str, name: str, state: str, said: str = "") -> None:
+        """`pending`, `passed` or `failed`."""
+
+    def forbid(self) -> None:
+        """The token may read only."""
+
+    @property
+    def asked(self) -> list[str]:
+        """Method, path and query of each call of the adapter's."""
+
 
 def config(lab: ForgeLab, *, token: bool = True) -> ForgeConfig:
     return ForgeConfig(lab.kind, lab.token if token else "", lab.url)
@@ -54,11 +70,13 @@ class GitHubLab:
     kind = "github"
     token = next(token for token, login in TOKENS.items() if login == "me")
 
-    def __init__(self, url: str, name: str) -> None:
-        self.url = url
+    def __init__(self, emulator: str, front: StrictGitHub, name: str) -> None:
+        self.front = front
+        self.url = front.url
         self.project = ProjectRef("github.test", "me", name)
-        self._me = GitHubAccount(url, self.token)
-        self._ann = GitHubAccount(url, next(token for token, login in TOKENS.items() if login == "ann"))
+        self._forked = False
+        self._me = GitHubAccount(emulator, self.token)
+        self._ann = GitHubAccount(emulator, next(token for token, login in TOKENS.items() if login == "ann"))
 
     async def open(self, *, private: bool = False) -> None:
         await self._me.call("POST", "user/repos", name=self.project.repo, private=private, auto_init=True)
@@ -94,6 +112,46 @@ class GitHubLab:
 
     def web(self, ref: IssueRef) -> str:
         return f"{WEB}/{ref.project.owner}/{ref.project.repo}/issues/{ref.number}"
+
+    async def branch(self, name: str) -> str:
+        main = await self._me.call("GET", f"{self._path}/branches/main")
+        parent = await self._me.call("GET", f"{self._path}/git/commits/{main['commit']['sha']}")
+        made = await self._me.call(
+            "POST",
+            f"{self._path}/git/commits",
+            message=f"Work on {name}",
+            tree=parent["tree"]["sha"],
+            parents=[parent["sha"]],
+        )
+        await self._me.call("POST", f"{self._path}/git/refs", ref=f"refs/heads/{name}", sha=made["sha"])
+        return str(made["sha"])
+
+    async def foreign(self, branch: str, title: str) -> None:
+        if not self._forked:
+            await self._ann.call("POST", f"{self._path}/forks")
+            self._forked = True
+        await self._ann.call("POST", f"{self._path}/pulls", title=title, head=f"ann:{branch}", base="main")
+
+    async def ran(self, commit: str, name: str, state: str, said: str = "") -> None:
+        ended = {"passed": "success", "failed": "failure"}.get(state)
+        how = {"status": "completed", "conclusion": ended} if ended else {"status": "in_progress"}
+        output = {"title": said[:200], "summary": said}
+        url = forges.RUN_URL
+        await self._me.call(
+            "POST", f"{self._path}/check-runs", name=name, head_sha=commit, details_url=url, output=output, **how
+        )
+
+    def reported(self, commit: str, name: str, state: str, said: str = "") -> None:
+        """The older way: a commit status."""
+        status = {"context": name, "state": state, "description": said, "target_url": forges.RUN_URL}
+        self.front.statuses.setdefault(commit, []).append(status)
+
+    def forbid(self) -> None:
+        self.front.read_only = True
+
+    @property
+    def asked(self) -> list[str]:
+        return self.front.asked
 
     @property
     def _path(self) -> str:
@@ -153,6 +211,48 @@ class FakeLab:
 
     def wait(self, **time: float) -> None:
         self.fake.tick(timedelta(**time))
+
+    async def branch(self, name: str) -> str:
+        return self.fake.branch(self._path, name)
+
+    async def foreign(self, branch: str, title: str) -> None:
+        number = self.fake.add(self._path, title, "", author="ann", assignee="", request=True)
+        made = self.fake.repositories[self._path].find(number, request=True)
+        assert made
+        made.head, made.fork = branch, True
+
+    async def ran(self, commit: str, name: str, state: str, said: str = "") -> None:
+        if self.kind == "gitlab":
+            word = {"pending": "running", "passed": "success", "failed": "failed"}[state]
+            self.job(commit, FakeRun(name, word, said))
+        else:
+            word = {"pending": "pending", "passed": "success", "failed": "failure"}[state]
+            self.repository.runs.setdefault(commit, []).append(FakeRun(name, word, said))
+
+    def job(self, commit: str, run: FakeRun, ref: str = "work", number: int = 0) -> None:
+        """In the pipeline of that number, by default the commit's first, whose state follows from its jobs."""
+        number = number or int(commit[:6], 16)
+        runs = self.repository.runs.setdefault(commit, [])
+        run.pipeline = number
+        runs.append(run)
+        states = {r.state for r in runs if r.pipeline == number and not (r.may_fail and r.state == "failed")}
+        state = next((s for s in ("running", "failed", "canceled") if s in states), "success")
+        known = [p for p in self.repository.pipelines if p.number == number]
+        if not known:
+            known = [FakePipeline(number, commit, ref, state)]
+            self.repository.pipelines += known
+        known[0].state = state
+
+    def forbid(self) -> None:
+        self.fake.read_only = True
+
+    @property
+    def asked(self) -> list[str]:
+        return self.fake.asked
+
+    @property
+    def repository(self) -> forges.FakeRepository:
+        return self.fake.repositories[self._path]
 
     @property
     def _path(self) -> str:

@@ -90,10 +90,8 @@ async def test_private_ones_want_a_token(lab: ForgeLab, ask: Ask) -> None:
 
 
 async def test_a_wrong_token_is_named_as_the_reason(lab: ForgeLab, ask: Ask) -> None:
-    if lab.kind == "github":
-        return  # the emulator takes any token; test_forge_faults has GitHub's own refusal
-    lab.token = "of-yesterday"
     ref = await lab.issue("public")
+    lab.token = "of-yesterday"
     with pytest.raises(ForgeError, match="refuses the token") as caught:
         await ask().issue(ref)
     assert "of-yesterday" not in f"{caught.value} {caught.value.hint}"

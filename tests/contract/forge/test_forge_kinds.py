@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from itertools import count
 
 import pytest
 
 from adapters.forge import Forges
 from core.model import IssueRef, ProjectRef
-from core.ports import Forge
-from tests.contract.forge.forge_labs import FakeLab, config
+from core.ports import Check, Checks, Forge
+from tests.contract.forge.forge_labs import FakeLab, GitHubLab, config
 from tests.simulators.clock import WallClock
-from tests.simulators.forges import FakeForge, FakeGitea, FakeGitLab
+from tests.simulators.forges import FakeForge, FakeGitea, FakeGitLab, FakePipeline, FakeRun
+from tests.simulators.github_emulator import GitHubEmulator, StrictGitHub
+
+_NUMBERS = count()
 
 
 async def opened(kind: str, fake: FakeForge) -> AsyncIterator[tuple[FakeLab, Forge]]:
@@ -126,3 +130,131 @@ async def test_times_are_utc(gitea: tuple[FakeLab, Forge]) -> None:
     await lab.comment(ref, "now")
     [comment] = (await forge.issue(ref)).comments
     assert (comment.at, comment.at.utcoffset()) == (lab.found(ref).updated, timedelta(0))
+
+
+async def test_gitlab_asks_for_nested_projects_and_odd_branches(gitlab: tuple[FakeLab, Forge]) -> None:
+    lab, forge = gitlab
+    await forge.pull_request(lab.project, "fix/#1 ü")
+    assert lab.fake.asked[0].startswith(
+        "GET /api/v4/projects/group%2Fsub%2Fwork/merge_requests?source_branch=fix/%231+%C3%BC&state=opened&"
+    )
+
+
+async def test_gitlab_jobs_that_may_fail(gitlab: tuple[FakeLab, Forge]) -> None:
+    lab, forge = gitlab
+    commit = await lab.branch("work")
+    lab.job(commit, FakeRun("lint", "failed", "script_failure", may_fail=True))
+    lab.job(commit, FakeRun("deploy", "manual"))
+    lab.job(commit, FakeRun("tests", "success"))
+    assert await forge.checks(lab.project, commit) == Checks("passed", 3)
+    lab.job(commit, FakeRun("build", "failed", "script_failure"))
+    found = await forge.checks(lab.project, commit)
+    assert (found.state, found.total) == ("failed", 4)
+    assert [(check.name, check.summary) for check in found.failed] == [("build", "stage test: script failure")]
+
+
+async def test_gitlab_counts_the_newest_pipeline_of_branch_and_of_request(gitlab: tuple[FakeLab, Forge]) -> None:
+    lab, forge = gitlab
+    commit = await lab.branch("work")
+    lab.job(commit, FakeRun("tests", "failed"), number=1)
+    lab.job(commit, FakeRun("tests", "success"), number=2)
+    assert await forge.checks(lab.project, commit) == Checks("passed", 1)
+    lab.job(commit, FakeRun("review", "running"), ref="refs/merge-requests/1/head", number=3)
+    assert await forge.checks(lab.project, commit) == Checks("pending", 2)
+    lab.repository.runs[commit][-1].state = lab.repository.pipelines[-1].state = "canceled"
+    found = await forge.checks(lab.project, commit)
+    assert [(check.name, check.summary) for check in found.failed] == [("review", "stage test: canceled")]
+
+
+@pytest.mark.parametrize(
+    ("state", "whole"),
+    [
+        ("created", "pending"),
+        ("waiting_for_resource", "pending"),
+        ("canceling", "pending"),
+        ("scheduled", "pending"),
+        ("what_is_new", "pending"),
+        ("success", "passed"),
+        ("manual", "passed"),
+        ("skipped", "passed"),
+        ("failed", "failed"),
+        ("canceled", "failed"),
+    ],
+)
+async def test_a_gitlab_pipeline_whose_jobs_do_not_explain_it(
+    state: str, whole: str, gitlab: tuple[FakeLab, Forge]
+) -> None:
+    lab, forge = gitlab
+    commit = await lab.branch("work")
+    lab.repository.pipelines.append(FakePipeline(9, commit, "work", state))
+    found = await forge.checks(lab.project, commit)
+    assert (found.state, found.total) == (whole, 1)
+    assert [check.name for check in found.failed] == (["pipeline 9"] if whole == "failed" else [])
+
+
+async def test_gitea_is_searched_through_for_the_branch(gitea: tuple[FakeLab, Forge]) -> None:
+    lab, forge = gitea
+    await lab.branch("work")
+    made = await forge.open_pull_request(lab.project, "work", "main", "The first", "")
+    for number in range(120):
+        await lab.request(f"request {number}")
+        lab.found(IssueRef(lab.project, number + 2)).head = f"branch-{number}"
+    assert await forge.pull_request(lab.project, "work") == made
+    assert sum("state=open" in asked for asked in lab.fake.asked) == 3
+    assert await forge.pull_request(lab.project, "nothing") is None
+
+
+async def test_a_gitea_branch_that_was_deleted(gitea: tuple[FakeLab, Forge]) -> None:
+    lab, forge = gitea
+    await lab.branch("work")
+    made = await forge.open_pull_request(lab.project, "work", "main", "Add it", "")
+    await lab.merge(made.ref)
+    del lab.repository.branches["work"]
+    found = await forge.pull_request(lab.project, "work")
+    assert found
+    assert (found.ref, found.state) == (made.ref, "merged")
+
+
+async def test_gitea_warnings_pass(gitea: tuple[FakeLab, Forge]) -> None:
+    lab, forge = gitea
+    commit = await lab.branch("work")
+    lab.repository.runs[commit] = [FakeRun("a", "warning"), FakeRun("b", "skipped"), FakeRun("c", "success")]
+    assert await forge.checks(lab.project, commit) == Checks("passed", 3)
+    lab.repository.runs[commit].append(FakeRun("d", "error", "no runner"))
+    assert await forge.checks(lab.project, commit) == Checks(
+        "failed", 4, (Check("d", "https://ci.test/runs/1", "no runner"),)
+    )
+
+
+@pytest.fixture
+async def github_lab(github: GitHubEmulator) -> AsyncIterator[tuple[GitHubLab, Forge]]:
+    front = StrictGitHub(github.url)
+    await front.start()
+    lab = GitHubLab(github.url, front, f"kinds-{next(_NUMBERS)}")
+    await lab.open()
+    forges = Forges({lab.project.instance: config(lab)}, WallClock())
+    forge = forges.get(lab.project)
+    assert forge
+    yield lab, forge
+    await forges.close()
+    await front.stop()
+
+
+async def test_github_counts_statuses_and_check_runs(github_lab: tuple[GitHubLab, Forge]) -> None:
+    lab, forge = github_lab
+    commit = await lab.branch("work")
+    lab.reported(commit, "ci/elsewhere", "success")
+    assert await forge.checks(lab.project, commit) == Checks("passed", 1)
+    await lab.ran(commit, "tests", "passed")
+    assert await forge.checks(lab.project, commit) == Checks("passed", 2)
+    lab.reported(commit, "ci/slow", "pending")
+    assert (await forge.checks(lab.project, commit)).state == "pending"
+    lab.front.statuses[commit][-1]["state"] = "error"
+    found = await forge.checks(lab.project, commit)
+    assert (found.state, found.total, [check.name for check in found.failed]) == ("failed", 3, ["ci/slow"])
+
+
+async def test_github_keeps_to_the_branch_in_an_odd_name(github_lab: tuple[GitHubLab, Forge]) -> None:
+    lab, forge = github_lab
+    assert await forge.pull_request(lab.project, "fix/#1 ü&state=x") is None
+    assert "/pulls?head=me:fix/%231+%C3%BC%26state%3Dx&state=all&per_page=50" in lab.asked[0]

@@ -14,6 +14,8 @@ from typing import Any, Self
 class Received:
     target: str  # path and query
     headers: Mapping[str, str]  # lower-case names
+    method: str = "GET"
+    body: bytes = b""
 
 
 Write = Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -72,7 +74,10 @@ class RawServer:
                 return
             head = (first + await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             headers = dict(line.split(": ", 1) for line in head[1:] if line)
-            received = Received(head[0].split(" ")[1], {name.lower(): value for name, value in headers.items()})
+            headers = {name.lower(): value for name, value in headers.items()}
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            method, target, _ = head[0].split(" ")
+            received = Received(target, headers, method, body)
             self.received.append(received)
             answer = self._respond(received)
             if isinstance(answer, bytes):
