@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,18 @@ from core.errors import FolderGone, WorkspaceError
 
 TIMEOUT = 120.0  # seconds; long enough for the checkout of a very large repository with its hooks
 GRACE = 5.0  # seconds git gets to remove its lock files when it is stopped
+ANY_STATUS = range(-64, 256)  # for `expect`, ended by a signal included
 MAX_WORDS = 2000  # characters of git's own words that go into an error
+
+# For a run that goes to a remote: who would be asked for a password is not there. Passwords that people have stored
+# (credential helpers, agents) are used as always.
+UNATTENDED = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "",
+    "SSH_ASKPASS": "",
+    "SSH_ASKPASS_REQUIRE": "never",
+    "GCM_INTERACTIVE": "never",  # Git Credential Manager's windows
+}
 
 # What would point git at another repository than the directory it is run in: `git rev-parse --local-env-vars` without
 # the GIT_CONFIG_COUNT family, which people use on purpose (safe.directory in containers).
@@ -43,6 +55,10 @@ _MISLEADING = {
     "GIT_WORK_TREE",
 }
 
+# Of web addresses the user goes as well: a token alone stands there. An ssh user is part of the address.
+_WEB_USER = re.compile(r"(?i)\b((?:https?|ftps?)://)[^/\s]*@")
+_PASSWORD = re.compile(r"(://[^/\s:@]*):[^/\s]*@")
+
 _T = TypeVar("_T")
 
 
@@ -52,7 +68,7 @@ class Output:
 
     status: int
     raw: bytes
-    words: str  # stderr, trimmed
+    words: str  # stderr, trimmed, without passwords
 
     @property
     def text(self) -> str:
@@ -63,6 +79,11 @@ class Output:
     def names(self) -> list[str]:
         """stdout of a command run with `-z`."""
         return os.fsdecode(self.raw).split("\0")[:-1]
+
+    @property
+    def all_words(self) -> str:
+        """What was said on either stream: hooks may write to both."""
+        return trim(without_passwords(f"{self.text}\n{self.words}"))
 
 
 def clean_environment(env: Mapping[str, str]) -> dict[str, str]:
@@ -91,12 +112,15 @@ class Git:
         hooks: bool = False,
         settings: Sequence[str] = (),
         keep_open: Sequence[int] = (),
+        stdout: IO[bytes] | None = None,
+        seconds: float = TIMEOUT,
     ) -> Output:
         """Run `git arguments…` in `directory`.
 
         `settings` are configuration for this run alone, `keep_open` are file descriptors git inherits, an open file as
-        `stdin` is read from where its descriptor stands. The user's hooks are off unless `hooks`. Raises WorkspaceError
-        when git's exit status is not in `expect`, when it takes longer than TIMEOUT, or when it cannot be started.
+        `stdin` is read from where its descriptor stands. With `stdout`, git writes there and nothing of it is in the
+        result. The user's hooks are off unless `hooks`. Raises WorkspaceError when git's exit status is not in
+        `expect`, when it takes longer than `seconds`, or when it cannot be started.
         """
         command = [self._command, "-c", "core.fsmonitor=false"]  # no daemon is left behind in a session's worktree
         command += [] if hooks else ["-c", "core.hooksPath=/dev/null"]
@@ -112,7 +136,7 @@ class Git:
                     cwd=directory,
                     env=self._env | {"PWD": str(directory)} | dict(env or {}),
                     stdin=given if isinstance(stdin, bytes) else stdin,
-                    stdout=out,
+                    stdout=stdout or out,
                     stderr=err,
                     start_new_session=True,
                     pass_fds=keep_open,
@@ -120,16 +144,20 @@ class Git:
             except (OSError, ValueError) as error:
                 raise self._not_started(directory, error) from error
             try:
-                status = await wait(process, TIMEOUT)
+                status = await wait(process, seconds)
             except TimeoutError as error:
                 raise WorkspaceError(
-                    f"git {arguments[0]} in {directory} took longer than {TIMEOUT:.0f} s and was stopped.",
+                    f"git {arguments[0]} in {directory} took longer than {seconds:.0f} s and was stopped.",
                     "Run it by hand there to see what it waits for: a hook, a slow disk, or a lock.",
                 ) from error
-            output = Output(status, _content(out), trim(os.fsdecode(_content(err))))
+            output = Output(status, _content(out), trim(without_passwords(os.fsdecode(_content(err)))))
         if status not in expect:
-            raise WorkspaceError(_failure(arguments, directory, output), _hint(output.words, directory))
+            raise failure(arguments, directory, output)
         return output
+
+    def has(self, variable: str) -> bool:
+        """Whether the environment git runs in sets `variable`."""
+        return bool(self._env.get(variable))
 
     def _not_started(self, directory: Path, error: OSError | ValueError) -> WorkspaceError:
         if not directory.exists():
@@ -176,6 +204,16 @@ async def in_thread(function: Callable[..., _T], *arguments: Any) -> _T:
             await asyncio.wait([work])
 
 
+def without_passwords(text: str) -> str:
+    """`text` with what people have put into URLs to be let in taken out."""
+    return _PASSWORD.sub(r"\1@", _WEB_USER.sub(r"\1", text))
+
+
+def printable(text: str) -> str:
+    """`text` on one line for people: control characters and broken bytes as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def trim(words: str) -> str:
     """The end of `words`, where programs say what went wrong."""
     words = words.strip()
@@ -187,10 +225,12 @@ def _content(file: IO[bytes]) -> bytes:
     return file.read()
 
 
-def _failure(arguments: Sequence[str], directory: Path, output: Output) -> str:
+def failure(arguments: Sequence[str], directory: Path, output: Output, hint: str = "") -> WorkspaceError:
+    """What is raised for a git that failed. Its words come first; `hint` is for where they say nothing known."""
     verb = " ".join(arguments[:2]) if arguments[0] == "worktree" else arguments[0]
     how = f"was ended by signal {-output.status}" if output.status < 0 else f"failed (exit status {output.status})"
-    return f"git {verb} in {directory} {how}: {output.words or 'it said nothing'}"
+    what = f"git {verb} in {directory} {how}: {output.words or 'it said nothing'}"
+    return WorkspaceError(what, _hint(output.words, directory) or hint)
 
 
 def _hint(words: str, directory: Path) -> str:

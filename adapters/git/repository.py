@@ -10,12 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from adapters.git.process import Git
+from adapters.git.process import Git, printable
 from core.errors import WorkspaceError
 from core.ports import Located
 from core.refs import parse_remote
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+
+_UNFINISHED = {  # by what git keeps in its directory meanwhile
+    "rebase-merge": "rebase",
+    "rebase-apply/applying": "am",
+    "rebase-apply": "rebase",
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,36 @@ async def commit_of(git: Git, directory: Path, name: str) -> str:
     """The commit id `name` stands for, empty when there is none."""
     found = await git.run(directory, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", expect=(0, 1))
     return found.text
+
+
+async def current_branch(git: Git, directory: Path) -> str:
+    """The branch checked out in `directory`, empty when its HEAD is detached."""
+    # In full: `--short` would say more where a tag has the same name.
+    found = await git.run(directory, "symbolic-ref", "--quiet", "HEAD", expect=(0, 1))
+    return found.text.removeprefix("refs/heads/")
+
+
+async def git_path(git: Git, directory: Path, name: str) -> Path:
+    """Where git keeps its file `name` for the worktree `directory`."""
+    return directory / (await git.run(directory, "rev-parse", "--git-path", name)).text
+
+
+async def settings(git: Git, directory: Path) -> dict[str, str]:
+    """git's configuration there. Names are in lower case, but for what stands between their first and last dot."""
+    listed = (await git.run(directory, "config", "--list", "-z")).names
+    return dict(setting.partition("\n")[::2] for setting in listed)
+
+
+async def unfinished(git: Git, directory: Path) -> str:
+    """What git is in the middle of there, as the command that is to be finished; empty when of nothing."""
+    folder = directory / (await git.run(directory, "rev-parse", "--git-dir")).text
+    return next((command for name, command in _UNFINISHED.items() if (folder / name).exists()), "")
+
+
+async def unmerged(git: Git, directory: Path) -> list[str]:
+    """The files with conflicts, for people."""
+    stages = (await git.run(directory, "ls-files", "--unmerged", "-z")).names
+    return [printable(name) for name in dict.fromkeys(stage.partition("\t")[2] for stage in stages)]
 
 
 async def base_commit(git: Git, directory: Path, branch: str) -> str:

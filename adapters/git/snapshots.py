@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -49,10 +49,8 @@ class Snapshots:
         top = real(directory)
         lock = self._locks.of(top)
         async with lock:
-            index = await self._index(top)
             head = parent or await commit_of(self._git, top, "HEAD")
-            with _copied_index(index) as env:
-                await self._add_everything(top, env)
+            async with self.everything(top) as env:
                 files = (await self._aside(top, env, "write-tree")).text
             parents = ["-p", head] if head else []
             message = f"kugetsu snapshot {name}"
@@ -70,18 +68,7 @@ class Snapshots:
         top = real(directory)
         lock = self._locks.of(top)
         async with lock:
-            index = await self._index(top)
-            with _copied_index(index) as env:
-                # Knowing today's files by content, git rewrites only those that differ.
-                await self._add_everything(top, env)
-                seen = set((await self._aside(top, env, "ls-files", "-z")).names)
-                await self._aside(top, env, "read-tree", "--reset", snapshot)
-                wanted = set((await self._aside(top, env, "ls-files", "-z")).names)
-                await self._restore_rules(top, env, seen, wanted)
-                extra = await self._aside(top, env, "ls-files", "--others", "--exclude-standard", "-z")
-                await in_thread(_delete, top, seen.intersection(extra.names))
-                await self._aside(top, env, "checkout-index", "--all", "--force", "--quiet")
-            await self._unstage(top)
+            await self.bring_back(top, snapshot)
 
     async def head(self, directory: Path, snapshot: str) -> str:
         """See the port. Empty when the branch had no commit then."""
@@ -99,17 +86,6 @@ class Snapshots:
         listed = await self._git.run(real(directory), "diff-tree", "-r", "-z", "--name-only", "--no-renames", *ends)
         return listed.names
 
-    async def patch(self, directory: Path, before: str, after: str, target: Path) -> str:
-        """See the port. Renames are told as such, binary files included."""
-        top = real(directory)
-        ends = (check_object_id(before), check_object_id(after))
-        plain = ("--no-color", "--no-ext-diff", "--no-textconv", "--find-renames")
-        patch = await self._git.run(top, "diff", *plain, "--binary", *ends)
-        if not patch.raw:
-            return ""
-        await in_thread(_write, target, patch.raw)
-        return (await self._git.run(top, "diff", *plain, "--stat=72,40", *ends)).text
-
     async def drop(self, directory: Path, name: str) -> None:
         """See the port."""
         top = real(directory)
@@ -117,7 +93,31 @@ class Snapshots:
         if listed:
             await self._git.run(top, "update-ref", "--stdin", stdin=listed)
 
-    async def _index(self, top: Path) -> Path:
+    # ── the steps, for who holds the worktree's lock ─────────────────────────────────────────────
+
+    @asynccontextmanager
+    async def everything(self, top: Path) -> AsyncIterator[dict[str, str]]:
+        """The environment in which a copy of the index holds all files as they are."""
+        index = await self.index(top)
+        with copied_index(index) as env:
+            await self._add_everything(top, env)
+            yield env
+
+    async def bring_back(self, top: Path, snapshot: str) -> None:
+        """Make the files those of `snapshot` and stage nothing."""
+        # Knowing today's files by content, git rewrites only those that differ.
+        async with self.everything(top) as env:
+            seen = set((await self._aside(top, env, "ls-files", "-z")).names)
+            await self._aside(top, env, "read-tree", "--reset", snapshot)
+            wanted = set((await self._aside(top, env, "ls-files", "-z")).names)
+            await self._restore_rules(top, env, seen, wanted)
+            extra = await self._aside(top, env, "ls-files", "--others", "--exclude-standard", "-z")
+            await in_thread(_delete, top, seen.intersection(extra.names))
+            await self._aside(top, env, "checkout-index", "--all", "--force", "--quiet")
+        await self._unstage(top)
+
+    async def index(self, top: Path) -> Path:
+        """The worktree's own. Refuses what is no worktree itself: the repository around it is not meant."""
         found = await self._git.run(top, "rev-parse", "--show-prefix", "--git-path", "index")
         prefix, index = found.text.split("\n", 1)
         if prefix:
@@ -126,6 +126,8 @@ class Snapshots:
                 "Destroy the session, or put its worktree back: git worktree repair.",
             )
         return top / index
+
+    # ── inside ─────────────────────────────────────────────────────────────────────────────────
 
     async def _aside(self, top: Path, env: Mapping[str, str], *arguments: str, expect: Sequence[int] = (0,)) -> Output:
         return await self._git.run(top, *arguments, env=env, settings=_ASIDE, expect=expect)
@@ -169,7 +171,7 @@ def snapshot_ref(name: str) -> str:
 
 
 @contextmanager
-def _copied_index(index: Path) -> Iterator[dict[str, str]]:
+def copied_index(index: Path) -> Iterator[dict[str, str]]:
     """The environment in which git uses a copy of the worktree's index.
 
     The copy has the original's time: git tells by it which entries may have changed without their time stamps telling.
@@ -186,14 +188,6 @@ def _copied_index(index: Path) -> Iterator[dict[str, str]]:
         except OSError as error:
             raise WorkspaceError(f"The index {index} cannot be copied: {error.strerror}") from error
         yield {"GIT_INDEX_FILE": str(copy)}
-
-
-def _write(target: Path, content: bytes) -> None:
-    try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        target.write_bytes(content)
-    except OSError as error:
-        raise WorkspaceError(f"{target} could not be written: {error.strerror}") from error
 
 
 def _delete(top: Path, names: Iterable[str]) -> None:

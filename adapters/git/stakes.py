@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from adapters.git.copying import is_copy
-from adapters.git.process import Git, in_thread
-from adapters.git.repository import Repository, Worktree, commit_of, points_into, registered_at, worktrees
+from adapters.git.history import commit_lines
+from adapters.git.process import Git, in_thread, printable
+from adapters.git.repository import Repository, Worktree, commit_of, git_path, points_into, registered_at, worktrees
 from core.errors import WorkspaceError
 from core.model import Project
 from core.ports import Stake
 
 LISTED = 50  # lines of changes and of commits in a Stake
-_LOG = ("rev-list", "--topo-order", "--no-commit-header", "--format=%h %s")
-
 
 _T = TypeVar("_T")
 
@@ -71,7 +70,7 @@ async def look(
     if there and sound:
         head = await commit_of(git, target, "HEAD")
         changes, forced = await _changes(git, project, repository, target)
-        submodules = await _read(_git_folders, await _path(git, target, "modules"))
+        submodules = await _read(_git_folders, await git_path(git, target, "modules"))
         for folder in submodules:
             commits += [f"{line} (submodule {folder.name})" for line in await _unpushed(git, folder)]
         forced = forced or bool(submodules)
@@ -112,22 +111,18 @@ async def _lost(git: Git, repository: Repository, tips: Sequence[str], goes: str
     head = ["HEAD"] if await commit_of(git, repository.top, "HEAD") else []
     besides = [f"--exclude={goes.removeprefix('refs/heads/')}"] if goes else []
     kept = [*head, *besides, "--branches", "--remotes", "--tags"]
-    return _lines((await git.run(repository.top, *_LOG, *known, "--not", *kept)).text)
+    return await commit_lines(git, repository.top, *known, "--not", *kept)
 
 
 async def _unpushed(git: Git, folder: Path) -> list[str]:
     """Commits of a submodule, whose git directory goes with the worktree, that its remotes do not have."""
     head = ["HEAD"] if await commit_of(git, folder, "HEAD") else []
-    return _lines((await git.run(folder, *_LOG, *head, "--branches", "--not", "--remotes", "--tags")).text)
+    return await commit_lines(git, folder, *head, "--branches", "--not", "--remotes", "--tags")
 
 
 async def _works(git: Git, target: Path) -> bool:
     """Whether the git directory that `target` points at is still there."""
     return not (await git.run(target, "rev-parse", "--git-dir", expect=(0, 128))).status
-
-
-async def _path(git: Git, target: Path, name: str) -> Path:
-    return target / (await git.run(target, "rev-parse", "--git-path", name)).text
 
 
 async def _read(function: Callable[..., _T], *arguments: Any) -> _T:
@@ -155,15 +150,6 @@ def _everything(top: Path, target: Path, copies: tuple[str, ...]) -> list[str]:
         if not pointer and not is_copy(top, target, copies, path.name):
             found.append(f"?? {printable(path.name)}{'/' if path.is_dir() else ''}")
     return found
-
-
-def printable(text: str) -> str:
-    """`text` on one line for people: control characters and broken bytes as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _lines(text: str) -> list[str]:
-    return [printable(line) for line in text.split("\n") if line]
 
 
 def _cut(lines: tuple[str, ...]) -> tuple[str, ...]:

@@ -6,14 +6,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from adapters.git.bundles import Bundles
+from adapters.git.differences import changes, patch
+from adapters.git.finishing import Finishing
+from adapters.git.history import base_of
 from adapters.git.process import Git
+from adapters.git.pushing import push
 from adapters.git.repository import Locks, ignored, located
+from adapters.git.rewinding import Rewinding
 from adapters.git.setup import set_up
 from adapters.git.snapshots import Snapshots
 from adapters.git.traces import traces
 from adapters.git.worktrees import Worktrees
 from core.model import Project
-from core.ports import Checkout, Located, Stake, Trace
+from core.ports import Checkout, FileChange, Located, Stake, Trace, Work
 
 
 class GitWorkspace:
@@ -27,7 +32,10 @@ class GitWorkspace:
         self._env = dict(env)
         self._git = Git(env, git)
         self._worktrees = Worktrees(self._git, Locks())
-        self._snapshots = Snapshots(self._git, Locks(), warn)
+        locks = Locks()
+        self._snapshots = Snapshots(self._git, locks, warn)
+        self._rewinding = Rewinding(self._git, locks, self._snapshots)
+        self._finishing = Finishing(self._git, locks, self._snapshots)
         self._bundles = Bundles(self._git, self._worktrees, self._snapshots)
 
     async def inspect(self, project: Project) -> Checkout:
@@ -91,9 +99,33 @@ class GitWorkspace:
         """How many files differ between two snapshots."""
         return await self._snapshots.count_changes(directory, before, after)
 
-    async def patch(self, directory: Path, before: str, after: str, target: Path) -> str:
-        """See core.ports.Workspace."""
-        return await self._snapshots.patch(directory, before, after, target)
+    async def changes(self, directory: Path, before: str, after: str) -> list[FileChange]:
+        """What differs between two snapshots or commits, by path."""
+        return await changes(self._git, directory, before, after)
+
+    async def patch(self, directory: Path, before: str, after: str, target: Path) -> int:
+        """Write what differs into `target`, for `git apply`; its size in bytes, 0 without a difference."""
+        return await patch(self._git, directory, before, after, target)
+
+    async def base_of(self, project: Project, directory: Path) -> str:
+        """The commit at which the branch checked out in `directory` left the project's base branch."""
+        return await base_of(self._git, project, directory)
+
+    async def rewind(self, directory: Path, snapshot: str) -> bool:
+        """Like `restore`, and the branch as well, unless others have what would go."""
+        return await self._rewinding.rewind(directory, snapshot)
+
+    async def work(self, project: Project, directory: Path, branch: str) -> Work:
+        """What there is to commit and to push; an empty branch stands for the one checked out."""
+        return await self._finishing.work(project, directory, branch)
+
+    async def commit(self, directory: Path, message: str) -> str:
+        """Commit everything but ignored files and copies, hooks included, within 10 minutes."""
+        return await self._finishing.commit(directory, message)
+
+    async def push(self, directory: Path, branch: str, remote: str) -> None:
+        """Push within 10 minutes; an empty branch stands for the one checked out."""
+        await push(self._git, directory, branch, remote)
 
     async def ignored(self, directory: Path, file: Path) -> bool:
         """Whether git ignores `file` in the worktree at `directory`."""

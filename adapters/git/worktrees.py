@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapters.git.claims import Claim, Intent, claim
-from adapters.git.copying import check_entries, copy_entries
+from adapters.git.copying import check_entries, copy_entries, note_copies
 from adapters.git.process import Git, in_thread
 from adapters.git.repository import (
     Locks,
@@ -18,6 +18,7 @@ from adapters.git.repository import (
     base_commit,
     check_branch,
     commit_of,
+    current_branch,
     open_repository,
     points_into,
     real,
@@ -56,9 +57,9 @@ class Worktrees:
         repository = await open_repository(self._git, project.path)
         top = repository.top
         await base_commit(self._git, top, project.base_branch)
-        branch = await self._git.run(top, "symbolic-ref", "--quiet", "--short", "HEAD", expect=(0, 1))
+        branch = await current_branch(self._git, top)
         status = await self._git.run(top, "status", "--porcelain", "-z", "--untracked-files=normal")
-        return Checkout(await commit_of(self._git, top, "HEAD"), branch.text, bool(status.raw))
+        return Checkout(await commit_of(self._git, top, "HEAD"), branch, bool(status.raw))
 
     async def add(self, project: Project, directory: Path, branch: str, start: str) -> None:
         """See the port."""
@@ -155,7 +156,9 @@ class Worktrees:
     async def put_copies(self, site: Site, keep: Collection[str] = ()) -> None:
         """The project's `copy` files, apart from those in `keep`."""
         try:
-            await in_thread(copy_entries, site.repository.top, site.target, site.project.copy, keep)
+            put = await in_thread(copy_entries, site.repository.top, site.target, site.project.copy, keep)
+            if site.project.copy:
+                await note_copies(self._git, site.target, site.project.copy, put)
         except OSError as error:
             raise WorkspaceError(f"The project's copy entries could not be copied: {error}") from error
 

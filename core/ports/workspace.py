@@ -55,6 +55,29 @@ class Trace:
     present: bool  # the folder is there
 
 
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A file that differs between two states."""
+
+    path: str
+    added: int = 0  # lines
+    removed: int = 0
+    before: str = ""  # its old path, when it was renamed
+    binary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Where a branch stands between its base and its remote."""
+
+    uncommitted: tuple[FileChange, ...]  # against HEAD, ignored files apart
+    commits: tuple[str, ...]  # on the branch and not on its base, oldest first: short id and subject
+    unpushed: tuple[str, ...]  # of those, what the remote's branch does not have as far as we last saw
+    head: str  # commit id
+    remote: str = ""  # its name; empty where there is none
+    url: str = ""  # the remote's, without any password
+
+
 class Workspace(Protocol):
     """git and the file system around it. All methods raise WorkspaceError with git's own words."""
 
@@ -120,9 +143,37 @@ class Workspace(Protocol):
     async def changed_files(self, directory: Path, before: str, after: str) -> int:
         """How many files differ between two snapshots."""
 
-    async def patch(self, directory: Path, before: str, after: str, target: Path) -> str:
-        """Write what changed between two snapshots into `target`, for `git apply`. Returns git's summary, a line a
-        file; empty when nothing did.
+    async def changes(self, directory: Path, before: str, after: str) -> list[FileChange]:
+        """What differs between two snapshots or commits, by path; renames are told as such."""
+
+    async def patch(self, directory: Path, before: str, after: str, target: Path) -> int:
+        """Write what differs into `target`, for `git apply`, binary files included. Returns its size in bytes; 0, and
+        nothing is written, when nothing differs.
+        """
+
+    async def base_of(self, project: Project, directory: Path) -> str:
+        """The commit at which the branch checked out in `directory` left the project's base branch."""
+
+    async def rewind(self, directory: Path, snapshot: str) -> bool:
+        """Like `restore`, and the branch as well where that loses nothing others have: commits made since that are on
+        no remote are taken off it (they stay in the snapshots). False: they are on a remote, so the branch stayed.
+        Given a snapshot that has more commits than the branch, they are put back.
+        """
+
+    async def work(self, project: Project, directory: Path, branch: str) -> Work:
+        """What there is to commit and to push. Contacts no remote."""
+
+    async def commit(self, directory: Path, message: str) -> str:
+        """Commit everything but ignored files, with the user's own name and hooks. Returns the commit's id.
+
+        Raises NothingToCommit; WorkspaceError with the words of git or of the hook that refused, and then nothing
+        stays staged that was not.
+        """
+
+    async def push(self, directory: Path, branch: str, remote: str) -> None:
+        """Push `branch` to the branch of that name, never by force, and follow it from now on. Raises PushRejected
+        when the remote has commits that the branch has not, WorkspaceError with git's words. Nobody is asked for a
+        password.
         """
 
     async def ignored(self, directory: Path, file: Path) -> bool:

@@ -362,29 +362,3 @@ async def test_a_fork_takes_uncommitted_work_along(workspace, project, repo, wor
     await workspace.restore(fork.path, taken)
     assert fork.status() == ['?? "not committed"']
     assert (fork.path / "committed").exists()
-
-
-async def test_a_patch_makes_one_snapshot_the_other(workspace, worktree, tmp_path):
-    worktree.commit("renamed", "the very same\n" * 9)
-    before = await workspace.snapshot(worktree.path, NAME)
-    worktree.write("file", "changed\n")
-    worktree.git("mv", "renamed", "new name")
-    (worktree.path / "binary").write_bytes(bytes(range(256)))
-    worktree.write("-f ünïcode", "1\n")
-    after = await workspace.snapshot(worktree.path, "example.org-o-r-14/3/after")
-    target = tmp_path / "outgoing" / "x.patch"
-    stat = await workspace.patch(worktree.path, before, after, target)
-    assert "4 files changed" in stat
-    worktree.git("reset", "-q", "--hard")
-    worktree.git("clean", "-qfd")
-    worktree.git("apply", str(target))
-    assert (worktree.path / "file").read_text() == "changed\n"
-    assert (worktree.path / "binary").read_bytes() == bytes(range(256))
-    assert (worktree.path / "new name").exists()
-    assert not (worktree.path / "renamed").exists()
-
-
-async def test_no_patch_where_nothing_changed(workspace, worktree, tmp_path):
-    before = await workspace.snapshot(worktree.path, NAME)
-    assert await workspace.patch(worktree.path, before, before, tmp_path / "x.patch") == ""
-    assert not (tmp_path / "x.patch").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.git.process import MAX_WORDS, TIMEOUT, Git, in_thread
+from adapters.git.process import MAX_WORDS, TIMEOUT, Git, in_thread, without_passwords
 from core.errors import WorkspaceError
 
 
@@ -62,6 +62,30 @@ async def test_a_failure_carries_its_words(git, tmp_path):
     with pytest.raises(WorkspaceError, match=r"git push in .* failed \(exit status 3\): fatal: no") as failure:
         await git("echo out; echo fatal: no >&2; exit 3").run(tmp_path, "push")
     assert "out" not in str(failure.value).partition("exit status")[2]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("fatal: 'https://ada:s3cret@host/x': no", "fatal: 'https://host/x': no"),
+        ("HTTPS://TOKEN@host and http://a:b@c@host:80/", "HTTPS://host and http://host:80/"),
+        ("ssh://git:s3cret@host/x", "ssh://git@host/x"),
+        ("ssh://git@host/x git@host:x a@b https://host/a@b", "ssh://git@host/x git@host:x a@b https://host/a@b"),
+    ],
+)
+def test_passwords_in_addresses(said, told):
+    assert without_passwords(said) == told
+
+
+async def test_a_failure_carries_no_password(git, tmp_path):
+    with pytest.raises(WorkspaceError, match="no https://host/x"):
+        await git("echo no https://ada:s3cret@host/x >&2; exit 1").run(tmp_path, "x")
+
+
+async def test_it_writes_into_an_open_file(git, tmp_path):
+    with (tmp_path / "file").open("wb") as file:
+        assert (await git("echo out").run(tmp_path, "x", stdout=file)).raw == b""
+    assert (tmp_path / "file").read_text() == "out\n"
 
 
 async def test_many_words_are_cut_to_the_last(git, tmp_path):
