@@ -96,6 +96,7 @@ class Retrying:
     attempt: int
     reason: str
     next_in: float  # seconds until the next attempt
+    code: str = ""  # a Trouble, where the reason is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class Metered:
 
     tokens: Tokens
     cost: float  # USD
+    context: int = 0  # tokens of the conversation after this step; 0 for a sub-agent's, which has its own
 
 
 class Outcome(enum.StrEnum):
@@ -115,12 +117,28 @@ class Outcome(enum.StrEnum):
     CUT = "cut"  # the agent died or forgot the run; nothing more will come
 
 
+class Trouble(enum.StrEnum):
+    """Why a model or tool failed, where that can be told: what a person can do about it depends on this alone."""
+
+    NO_CREDENTIALS = "no_credentials"  # no key, or one the provider does not take
+    NO_CREDIT = "no_credit"  # the account may not spend more
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"  # the provider's own trouble
+    NETWORK = "network"  # the provider cannot be reached
+    CONTEXT_FULL = "context_full"
+    OUTPUT_FULL = "output_full"  # the answer is longer than the model may write
+    UNKNOWN_MODEL = "unknown_model"
+    UNKNOWN_AGENT = "unknown_agent"
+    DECLINED = "declined"  # the provider's content filter
+    BAD_REQUEST = "bad_request"  # the provider does not take what opencode sent
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """Always the last event of a run, exactly once."""
 
     outcome: Outcome
-    error_code: str = ""  # opencode's error name, or ours: see core.errors
+    error_code: str = ""  # a Trouble; where it is none, opencode's error name, or ours: see core.errors
     error: str = ""
 
 

@@ -16,6 +16,7 @@ from adapters.opencode.command_run import LiveRun, Questions, Teller
 from adapters.opencode.command_start import Start, prepared
 from adapters.opencode.command_store import stored_of, whose_answer, with_sub_agents
 from adapters.opencode.command_wire import Prompted
+from adapters.opencode.http import at_work
 from adapters.opencode.manage import ManagedSessions, server_settings
 from adapters.opencode.pulse import Pulse
 from adapters.opencode.run import CLOSED, DELETED, NOT_TAKEN, STOPPED
@@ -26,7 +27,7 @@ from adapters.opencode.supervisor import Supervisor
 from adapters.opencode.vigil import Patience
 from core.errors import AgentError, AgentSessionGone
 from core.events import AgentEvent, Finished
-from core.model import Decision, PermissionRule, SessionId
+from core.model import Decision, MessageId, PermissionRule, SessionId
 from core.ports import AgentRun, AgentSession, Capabilities, Clock, Known
 
 IDLE = 20.0  # seconds the server outlives its last use: a prompt needs it before, at its first line and after its end
@@ -148,6 +149,23 @@ class OpencodeCommand(ManagedSessions):
         self._pulse.beat()
         if live := self._live.get(session):
             await live.end(STOPPED)
+        if session in self._compacting:  # which a server does
+            await (await self._sessions()).abort(session, directory)
+
+    async def compact(self, session: SessionId, directory: Path, model: str) -> None:
+        """See AgentPort."""
+        self._must_rest(session)
+        await super().compact(session, directory, model)
+
+    async def revert(self, session: SessionId, directory: Path, since: MessageId | None) -> None:
+        """See AgentPort. The next `opencode run` makes it final, like a prompt to a server."""
+        self._must_rest(session)
+        await super().revert(session, directory, since)
+
+    def _must_rest(self, session: SessionId) -> None:
+        """The server does not know what a process does in the session."""
+        if session in self._live:
+            raise at_work()
 
     async def decide(self, session: SessionId, directory: Path, request_id: str, decision: Decision) -> bool:
         """See AgentPort. Nothing is ever asked."""

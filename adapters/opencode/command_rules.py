@@ -31,9 +31,20 @@ _NEVER = ("question", "plan_enter", "plan_exit")  # as `run` itself denies them 
 _RULES = "relevant rules "  # what follows in a denied call's error are opencode's rules as JSON
 
 
-def configuration(agents: Iterable[AgentInfo], rules: Sequence[PermissionRule]) -> dict[str, Any]:
-    """opencode configuration that leaves no agent anything to ask. `rules` answer what it would have asked."""
-    return {"agent": {agent.name: {"permission": _settled(agent.permission, rules)} for agent in agents}}
+def configuration(
+    agents: Iterable[AgentInfo], rules: Sequence[PermissionRule], closed: Sequence[str] = ()
+) -> dict[str, Any]:
+    """opencode configuration that leaves no agent anything to ask. `rules` answer what it would have asked; `closed`
+    are tools that it hides from all of them, whatever else is said.
+    """
+    hidden = {_alias(name): {ANYTHING: DENY} for name in closed}
+    settled = {agent.name: _settled(agent.permission, rules) for agent in agents}
+    return {
+        "agent": {
+            name: {"permission": {key: own[key] for key in own if key not in hidden} | hidden}
+            for name, own in settled.items()
+        }
+    }
 
 
 def without_asking(rules: Iterable[PermissionRule]) -> list[PermissionRule]:

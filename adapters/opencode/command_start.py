@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from adapters.opencode import command_rules
-from adapters.opencode.checks import missing_agent, missing_model
+from adapters.opencode.checks import missing_agent, missing_model, missing_variant
 from adapters.opencode.command_environment import command_environment
 from adapters.opencode.command_process import CommandProcess, start
+from adapters.opencode.offers import models_of
 from adapters.opencode.program import Program
 from adapters.opencode.sessions import Sessions
 from core.events import Finished
@@ -44,12 +43,14 @@ async def prepared(run: AgentRun, sessions: Sessions, program: Program, home: Pa
     agents = await sessions.agents(run.directory)
     missing = missing_agent(run, agents)
     if missing is None and run.model:
-        offered = await sessions.http.get("/config/providers", _Offered, directory=run.directory)
-        missing = missing_model(run, {provider.id: list(provider.models) for provider in offered.providers})
+        models = models_of(await sessions.offered(run.directory))
+        missing = missing_model(run, models) or missing_variant(run, models)
     if missing is not None:
         return missing
     instructions = home / f"system-{run.session}.md" if run.system else None
-    env = command_environment(program.env, command_rules.configuration(agents, run.rules), instructions)
+    closed = await sessions.closed_tools(run.directory) if run.read_only else ()
+    configuration = command_rules.configuration(agents, run.rules, closed)
+    env = command_environment(program.env, configuration, instructions)
     return Start(run, Program(program.path, env), _options(run), instructions)
 
 
@@ -57,17 +58,10 @@ def _options(run: AgentRun) -> tuple[str, ...]:
     options: list[str] = []
     if run.model:
         options += ("--model", run.model)
+    if run.variant:
+        options += ("--variant", run.variant)
     if run.agent:
         options += ("--agent", run.agent)
     for file in run.attachments:
         options += ("--file", str(file.path))
     return tuple(options)
-
-
-class _Provider(msgspec.Struct):
-    id: str
-    models: dict[str, msgspec.Raw] = {}
-
-
-class _Offered(msgspec.Struct):
-    providers: list[_Provider] = []

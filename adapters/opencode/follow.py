@@ -9,9 +9,11 @@ from adapters.opencode.run import CLOSED, DIED, RunMachine
 from adapters.opencode.sessions import Sessions
 from adapters.opencode.stream import Hub, Signal, Subscription
 from core.errors import AgentError, AgentUnavailable
-from core.events import AgentEvent, Finished, Outcome
+from core.events import AgentEvent, Finished, Outcome, Said, Started, Step
+from core.model import MessageId, SessionId
 from core.ports import AgentRun
 
+TASK = "task"  # the tool that hands work to a sub-agent
 PATIENCE = 20  # looks without an answer, a grace apart, after which the agent counts as dead
 RESTARTS = 2  # the same, when each look has tried to start it again
 
@@ -43,7 +45,7 @@ class Follower:
         """Up to and including `Finished`; with `from_store`, beginning with what opencode has already."""
         loop = asyncio.get_running_loop()
         if from_store:
-            for event in await self._catch_up():
+            for event in await self._from_store():
                 yield event
         wanted: float | None = None
         deadline: float | None = None
@@ -64,6 +66,22 @@ class Follower:
                 yield event
             if self._machine.abort_again:
                 await self._abort_again()
+
+    async def _from_store(self) -> list[AgentEvent]:
+        """All that is stored of the run and its sub-agents, in the order in which it came to be."""
+        found = await self._catch_up()
+        if not any(isinstance(event, Step) and event.tool == TASK for event in found):
+            return found
+        try:
+            sessions = await self._sessions()
+            theirs = [
+                message
+                for child in self._subscription.children
+                for message in await sessions.messages(SessionId(child), MessageId(""))
+            ]
+        except AgentError:  # what the run itself did is more than nothing
+            return found
+        return sorted([*found, *self._machine.recall(theirs)], key=_order)
 
     async def _signalled(self, signal: Signal) -> list[AgentEvent]:
         if signal is Signal.CLOSED:
@@ -122,3 +140,17 @@ class Follower:
             await (await self._sessions()).abort(self._run.session, self._run.directory)
         except AgentUnavailable:
             self._machine.check_in = self._grace
+
+
+def _order(event: AgentEvent) -> tuple[int, str]:
+    """opencode's ids of parts sort by time; what has none comes behind what it belongs to."""
+    match event:
+        case Started():
+            return (0, "")
+        case Said():
+            return (1, event.part)
+        case Step():
+            return (1, event.id)
+        case Finished():
+            return (3, "")
+    return (2, "")

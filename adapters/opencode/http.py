@@ -78,10 +78,16 @@ class Http:
         return await self._call("POST", path, directory, {}, body, within)
 
     async def post_for(
-        self, path: str, body: Mapping[str, Any], answer: type[T], *, directory: Path | None = None
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        answer: type[T],
+        *,
+        directory: Path | None = None,
+        within: float = TIMEOUT,
     ) -> T:
         """POST, decoded as `answer`."""
-        return _decoded(path, await self._call("POST", path, directory, {}, body), answer)
+        return _decoded(path, await self._call("POST", path, directory, {}, body, within), answer)
 
     async def patch(self, path: str, body: Mapping[str, Any]) -> None:
         """PATCH."""
@@ -154,6 +160,11 @@ def gone(session: SessionId) -> AgentSessionGone:
     )
 
 
+def at_work() -> AgentError:
+    """What is told who wants of a session that works what only one at rest can do."""
+    return AgentError("The agent is at work in this session", "Wait until it is done, or stop it")
+
+
 def _decoded(path: str, content: bytes, answer: type[T]) -> T:
     try:
         return msgspec.json.decode(content, type=answer)
@@ -165,5 +176,7 @@ def _message(content: bytes) -> str:
     try:
         body = msgspec.json.decode(content, type=_ErrorBody)
     except msgspec.DecodeError:
-        return content.decode(errors="replace").strip()[:500]
-    return (body.data.message or body.message).strip()
+        text = content.decode(errors="replace")
+    else:
+        text = body.data.message or body.message
+    return text.strip().partition("\n")[0].removeprefix("Error: ")[:500]  # 1.3 adds where in its source it happened

@@ -10,15 +10,18 @@ from pathlib import Path
 import msgspec
 
 from adapters.opencode.attached import Attached
+from adapters.opencode.compaction import compact
 from adapters.opencode.ids import MessageIds
+from adapters.opencode.offers import Kept, models_of, promptable
 from adapters.opencode.replay import put_by_replay
 from adapters.opencode.sessions import Sessions
 from adapters.opencode.settings import OpencodeServerSettings
 from adapters.opencode.supervisor import ServerSettings, Supervisor
 from adapters.opencode.transfer import export_session, import_session, put_by_command
-from core.errors import WrongDirectory
+from adapters.opencode.wire import AgentInfo, Offered
+from core.errors import AgentError, WrongDirectory
 from core.model import MessageId, PermissionRule, SessionId
-from core.ports import AgentSession, Clock
+from core.ports import AgentModel, AgentProfile, AgentSession, Clock
 
 
 class ManagedSessions:
@@ -31,6 +34,9 @@ class ManagedSessions:
         self._clock = clock
         self._ids = MessageIds(clock)
         self._importing = asyncio.Lock()
+        self._compacting: set[SessionId] = set()
+        self._offered: Kept[Offered] = Kept(clock)
+        self._agents: Kept[list[AgentInfo]] = Kept(clock)
 
     async def _sessions(self) -> Sessions:
         """The server as it is now, started if need be."""
@@ -42,10 +48,20 @@ class ManagedSessions:
         config = await http.get("/config", _Config, directory=directory)
         if config.model:
             return config.model
-        offered = await http.get("/config/providers", _Offered, directory=directory)
+        offered = await (await self._sessions()).offered(directory)
         # As opencode itself chooses: the first provider, of the configured ones if there are any.
         names = [provider.id for provider in offered.providers if not config.provider or provider.id in config.provider]
         return next((f"{name}/{offered.default[name]}" for name in names if name in offered.default), "")
+
+    async def models(self, directory: Path) -> list[AgentModel]:
+        """See AgentPort."""
+        sessions, server = await self._sessions(), await self._source.running()
+        return models_of(await self._offered.get(server.generation, directory, partial(sessions.offered, directory)))
+
+    async def agents(self, directory: Path) -> list[AgentProfile]:
+        """See AgentPort."""
+        sessions, server = await self._sessions(), await self._source.running()
+        return promptable(await self._agents.get(server.generation, directory, partial(sessions.agents, directory)))
 
     def new_message_id(self) -> MessageId:
         """See AgentPort."""
@@ -96,6 +112,24 @@ class ManagedSessions:
         async with self._importing:
             return await import_session(sessions, put, exported, directory)
 
+    async def compact(self, session: SessionId, directory: Path, model: str) -> None:
+        """See AgentPort. Stopped, it raises AgentError at once; so it does after ten minutes."""
+        if not any(offered.id == model for offered in await self.models(directory)):
+            raise AgentError(f"opencode has no model {model}", "Name one as provider/model")
+        self._compacting.add(session)
+        try:
+            await compact(await self._sessions(), session, directory, model)
+        finally:
+            self._compacting.discard(session)
+
+    async def revert(self, session: SessionId, directory: Path, since: MessageId | None) -> None:
+        """See AgentPort. opencode is through with the files when it returns, as far as it touches any."""
+        sessions = await self._sessions()
+        if since is None:
+            await sessions.unrevert(session, directory)
+        else:
+            await sessions.revert(session, directory, since)
+
     def _must_exist(self, directory: Path) -> None:
         """Only of use where the server is our own, on this machine."""
         if isinstance(self._source, Supervisor) and not directory.is_dir():
@@ -122,12 +156,3 @@ def server_settings(settings: OpencodeServerSettings, idle: float = 0.0) -> Serv
 class _Config(msgspec.Struct):
     model: str = ""
     provider: dict[str, msgspec.Raw] = {}
-
-
-class _Provider(msgspec.Struct):
-    id: str
-
-
-class _Offered(msgspec.Struct):
-    providers: list[_Provider] = []
-    default: dict[str, str] = {}  # provider → model

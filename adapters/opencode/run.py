@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import dropwhile
+from math import inf
+from types import MappingProxyType
 
-from adapters.opencode import translate
+from adapters.opencode import translate, troubles
 from adapters.opencode.parts import Texts
 from adapters.opencode.wire import (
     ABORTED,
+    FILTERED,
+    LENGTH,
     TOOL_CALLS,
     Message,
     MessageUpdated,
@@ -44,6 +48,7 @@ from core.events import (
     Settled,
     Started,
     Step,
+    Trouble,
 )
 from core.model import SessionId
 from core.ports import AgentRun
@@ -58,6 +63,13 @@ NOT_TAKEN = Finished(Outcome.FAILED, "not_taken", "opencode took the prompt and 
 REJECTED = Finished(Outcome.STOPPED, "rejected", "The agent stopped because its request was rejected")
 OVERTAKEN = Finished(Outcome.FAILED, "overtaken", "Another prompt to this session took over; its answer covers both")
 STOPPED = Finished(Outcome.STOPPED)
+# What opencode itself takes for an answer like any other, and 1.18 only what was filtered for an error.
+_CUT_OFF = MappingProxyType(
+    {
+        LENGTH: Finished(Outcome.FAILED, Trouble.OUTPUT_FULL, "The model reached the most it may write in one answer"),
+        FILTERED: Finished(Outcome.FAILED, Trouble.DECLINED, "The provider's content filter held the answer back"),
+    }
+)
 
 
 class RunMachine:
@@ -229,12 +241,21 @@ class RunMachine:
             return list(self._texts.updated(part, stored=stored))
         if part.type == "tool":
             return self._step(translate.step(part, self._run.directory))
-        return self._meter(part)
+        return self._meter(part, message)
 
     def _foreign_part(self, part: Part) -> list[AgentEvent]:
         if part.type == "tool":
             return self._step(translate.step(part, self._run.directory, SessionId(part.session)))
-        return self._meter(part)
+        return self._meter(part, None)
+
+    def recall(self, stored: Sequence[StoredMessage]) -> list[AgentEvent]:
+        """What sub-agents did while this run went on, of all that is stored of them. Also when it is over."""
+        first, last = next(iter(self._answers.values()), None), self._last
+        if first is None or last is None:
+            return []
+        end = inf if last.time.completed is None else last.time.completed
+        during = (message for message in stored if first.time.created <= message.info.time.created <= end)
+        return [event for message in during for part in message.parts for event in self._foreign_part(part)]
 
     def _step(self, step: Step | None) -> list[AgentEvent]:
         if step is None or self._steps.get(step.id) == step:
@@ -242,15 +263,19 @@ class RunMachine:
         self._steps[step.id] = step
         return [step]
 
-    def _meter(self, part: Part) -> list[AgentEvent]:
+    def _meter(self, part: Part, message: Message | None) -> list[AgentEvent]:
+        """`message` is None for a sub-agent's, whose conversation is another one."""
         if part.type != "step-finish" or part.tokens is None or part.id in self._metered:
             return []
         self._metered.add(part.id)
-        return [Metered(translate.tokens(part.tokens), part.cost)]
+        used = translate.tokens(part.tokens)
+        context = translate.context(used, summary=message.is_summary) if message is not None else 0
+        return [Metered(used, part.cost, context)]
 
     def _retrying(self, status: Status) -> Retrying:
         wait = status.next / 1000 - self._now().timestamp()
-        return Retrying(status.attempt, status.message, max(0.0, wait))
+        reason = troubles.readable(status.message)
+        return Retrying(status.attempt, reason, max(0.0, wait), troubles.trouble_in(status.message) or "")
 
     # ── the end ────────────────────────────────────────────────────────────────────────────────
 
@@ -310,6 +335,8 @@ class RunMachine:
             if self._error is None or self.stopping or self._aborted:
                 return STOPPED
             return self._failed(self._error)
+        if last.finish in _CUT_OFF:
+            return _CUT_OFF[last.finish]
         if last.finish == TOOL_CALLS and self._rejected:
             return REJECTED
         if last.finish == TOOL_CALLS or not self._texts.spoke:
@@ -318,7 +345,7 @@ class RunMachine:
 
     @staticmethod
     def _failed(error: WireError) -> Finished:
-        return Finished(Outcome.FAILED, error.name, error.text)
+        return Finished(Outcome.FAILED, troubles.trouble_of(error) or error.name, troubles.words(error))
 
     def _finish(self, finished: Finished) -> list[AgentEvent]:
         self.over = True

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from adapters.opencode.attached import Attached
-from adapters.opencode.checks import check_model_name, missing_agent
+from adapters.opencode.checks import check_model_name, missing_agent, missing_variant
 from adapters.opencode.follow import Follower
 from adapters.opencode.manage import ManagedSessions, server_settings
 from adapters.opencode.pulse import Pulse
@@ -20,7 +20,7 @@ from adapters.opencode.settings import OpencodeServerSettings, Trace
 from adapters.opencode.stream import EventStream, Hub, Signal
 from adapters.opencode.supervisor import Supervisor
 from core.errors import AgentError, AgentUnavailable
-from core.events import AgentEvent
+from core.events import AgentEvent, Finished
 from core.model import Decision, SessionId
 from core.ports import AgentRun, Capabilities, Clock, Known
 
@@ -116,15 +116,16 @@ class OpencodeServer(ManagedSessions):
         check_model_name(run)
         sessions = await self._listening()
         await sessions.existing(run.session)  # 1.3 takes a prompt to an unknown session, and nothing happens
-        if run.agent and (missing := missing_agent(run, await sessions.agents(run.directory))):
+        if missing := await self._missing(run, sessions):
             yield missing
             return
+        body = prompt_body(run, await sessions.closed_tools(run.directory) if run.read_only else ())
         await self._stopped(run.session)
         with self._opened(run) as follower:
             if self._trace is not None:
-                self._trace(run.session, "sent", msgspec.json.encode(prompt_body(run)))
+                self._trace(run.session, "sent", msgspec.json.encode(body))
             try:
-                await sessions.prompt(run)
+                await sessions.prompt(run, body)
             except AgentUnavailable:
                 # It died, or is too slow: only what is stored tells whether the prompt got there.
                 if await self._known_absent(run):
@@ -178,6 +179,11 @@ class OpencodeServer(ManagedSessions):
         waiting = await sessions.requests(directory)
         asked = next((asked for asked in waiting if asked.id == request_id), None)
         return asked is not None and await sessions.answer(asked, directory, decision)
+
+    async def _missing(self, run: AgentRun, sessions: Sessions) -> Finished | None:
+        if run.agent and (missing := missing_agent(run, await sessions.agents(run.directory))):
+            return missing
+        return missing_variant(run, await self.models(run.directory)) if run.variant else None
 
     async def _stopped(self, session: SessionId) -> None:
         """Wait for the end of what is being stopped: on 1.3 it would abort a prompt that came before that, too."""

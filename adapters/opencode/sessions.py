@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from adapters.opencode.http import SLOW, AgentRefusal, Http, gone
+import msgspec
+
+from adapters.opencode.http import SLOW, AgentRefusal, Http, at_work, gone
+from adapters.opencode.reading import closed_tools
 from adapters.opencode.wire import (
     AgentInfo,
+    Offered,
     PermissionAsked,
     QuestionAsked,
     SessionInfo,
     Status,
     StoredMessage,
 )
-from core.errors import WrongDirectory
+from core.errors import AgentError, WrongDirectory
 from core.model import Decision, MessageId, PermissionRule, SessionId
 from core.ports import AgentRun, AgentSession
 
@@ -43,10 +47,14 @@ class Sessions:
 
     async def find(self, session: SessionId) -> AgentSession | None:
         """None when it does not exist. (What is no session id at all makes opencode answer with status 500.)"""
+        info = await self._info(session)
+        return _session(info) if info else None
+
+    async def _info(self, session: SessionId) -> SessionInfo | None:
         if not session.startswith("ses"):
             return None
         try:
-            return _session(await self.http.get(f"/session/{session}", SessionInfo))
+            return await self.http.get(f"/session/{session}", SessionInfo)
         except AgentRefusal as error:
             if error.status == 404:
                 return None
@@ -77,7 +85,11 @@ class Sessions:
 
     async def fork(self, session: SessionId, directory: Path, before: MessageId | None) -> AgentSession:
         """1.3 puts the fork into `directory`, 1.18 into the original's whatever it is told."""
-        await self.existing(session)
+        info = await self._info(session)
+        if info is None:
+            raise gone(session)
+        if before is None and info.revert:
+            before = MessageId(info.revert.message)  # what is taken back would be in the fork again
         body = {"messageID": before} if before else {}
         return _session(await self.http.post_for(f"/session/{session}/fork", body, SessionInfo, directory=directory))
 
@@ -117,12 +129,22 @@ class Sessions:
         """All that prompts in `directory` can name, and opencode's own."""
         return await self.http.get("/agent", list[AgentInfo], directory=directory)
 
+    async def offered(self, directory: Path) -> Offered:
+        """The providers and models that prompts in `directory` can name."""
+        return await self.http.get("/config/providers", Offered, directory=directory)
+
+    async def closed_tools(self, directory: Path) -> tuple[str, ...]:
+        """What a run that may change nothing goes without."""
+        tools = await self.http.get("/experimental/tool/ids", list[str], directory=directory)
+        servers = await self.http.get("/mcp", dict[str, msgspec.Raw], directory=directory)
+        return closed_tools(tools, servers)
+
     # ── prompts ────────────────────────────────────────────────────────────────────────────────
 
-    async def prompt(self, run: AgentRun) -> None:
-        """Accepted when it returns. Sent twice, its text would be there twice."""
+    async def prompt(self, run: AgentRun, body: Mapping[str, Any]) -> None:
+        """Accepted when it returns. Sent twice, its text would be there twice. `body` is `prompt_body`'s."""
         try:
-            await self.http.post(f"/session/{run.session}/prompt_async", prompt_body(run), directory=run.directory)
+            await self.http.post(f"/session/{run.session}/prompt_async", body, directory=run.directory)
         except AgentRefusal as error:
             raise gone(run.session) if error.status == 404 else error from error
 
@@ -137,6 +159,36 @@ class Sessions:
         except AgentRefusal as error:
             raise gone(session) if error.status == 404 else error from error
 
+    async def latest(self, session: SessionId, count: int) -> list[StoredMessage]:
+        """The last of them, oldest first."""
+        return await self.http.get(f"/session/{session}/message", list[StoredMessage], within=SLOW, limit=count)
+
+    async def delete_message(self, session: SessionId, message: str) -> None:
+        """At once and for good. opencode refuses while it works in the session."""
+        await self.http.delete(f"/session/{session}/message/{message}")
+
+    async def revert(self, session: SessionId, directory: Path, since: MessageId) -> None:
+        """See AgentPort. opencode answers alike when there is no such message, so both is read back."""
+        await self.at_rest(session, directory)
+        missing = AgentError(
+            "opencode does not have this prompt in the session", "It was taken back before, or deleted"
+        )
+        try:
+            await self.message(session, since)
+        except AgentRefusal as error:
+            raise missing from error
+        path = f"/session/{session}/revert"
+        # Files are restored before it answers, of however many steps.
+        body = {"messageID": since}
+        found = await self.http.post_for(path, body, SessionInfo, directory=directory, within=SLOW)
+        if found.revert is None or found.revert.message != since:
+            raise missing
+
+    async def unrevert(self, session: SessionId, directory: Path) -> None:
+        """No error when nothing is taken back."""
+        await self.at_rest(session, directory)
+        await self.http.post(f"/session/{session}/unrevert", {}, directory=directory, within=SLOW)
+
     async def message(self, session: SessionId, message: str) -> StoredMessage:
         """One of them."""
         return await self.http.get(f"/session/{session}/message/{message}", StoredMessage)
@@ -145,6 +197,12 @@ class Sessions:
         """Whether opencode works in it. Idle sessions are absent from its list."""
         states = await self.http.get("/session/status", dict[str, Status], directory=directory)
         return session in states and states[session].type != "idle"
+
+    async def at_rest(self, session: SessionId, directory: Path) -> None:
+        """Raises AgentError when opencode works in it, AgentSessionGone."""
+        await self.existing(session)
+        if await self.busy(session, directory):
+            raise at_work()
 
     async def abort(self, session: SessionId, directory: Path) -> None:
         """Stop what runs; no error when nothing does."""
@@ -181,8 +239,8 @@ class Sessions:
         return True
 
 
-def prompt_body(run: AgentRun) -> dict[str, Any]:
-    """The prompt as opencode takes it."""
+def prompt_body(run: AgentRun, closed: Iterable[str] = ()) -> dict[str, Any]:
+    """The prompt as opencode takes it; `closed` are tools it goes without, as every later one in that session."""
     files = [
         {"type": "file", "mime": file.mime, "url": file.path.as_uri(), "filename": file.name}
         for file in run.attachments
@@ -193,6 +251,10 @@ def prompt_body(run: AgentRun) -> dict[str, Any]:
         body["model"] = {"providerID": provider, "modelID": model}
     if run.agent:
         body["agent"] = run.agent
+    if run.variant:
+        body["variant"] = run.variant
+    if tools := dict.fromkeys(closed, False):
+        body["tools"] = tools
     if run.system:
         body["system"] = run.system
     return body

@@ -80,6 +80,13 @@ def tokens(used: StepTokens) -> Tokens:
     )
 
 
+def context(used: Tokens, *, summary: bool) -> int:
+    """Tokens of the conversation after a step: all that was read and written, or what a summary leaves of it."""
+    if summary:
+        return used.output
+    return used.input + used.cache_read + used.cache_write + used.output + used.reasoning
+
+
 def clipped(text: str) -> str:
     """At most MAX_OUTPUT characters: both ends, for files tell most at the top and commands at the bottom."""
     if len(text) <= MAX_OUTPUT:

@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Raw, Struct, field
 
 ABORTED = "MessageAbortedError"
-TOOL_CALLS = "tool-calls"  # a message's `finish` when the agent goes on with the tools' results
+# A message's `finish`: the agent goes on with the tools' results, the model may write no more, it was held back.
+TOOL_CALLS, LENGTH, FILTERED = "tool-calls", "length", "content-filter"
 
 
 class Time(Struct, frozen=True):
@@ -27,9 +28,23 @@ class Time(Struct, frozen=True):
 
 
 class ErrorData(Struct, frozen=True):
-    """Only the text; the rest are headers and bodies of the provider."""
+    """The text, and what the provider answered where it was the provider. Of any type, for an error that cannot be read
+    would be a message that cannot.
+    """
 
     message: str = ""
+    status_code: Any = field(name="statusCode", default=None)
+    response_body: Any = field(name="responseBody", default=None)
+
+    @property
+    def status(self) -> int | None:
+        """HTTP's."""
+        return int(self.status_code) if isinstance(self.status_code, int | float) else None
+
+    @property
+    def body(self) -> str:
+        """As the provider sent it."""
+        return self.response_body if isinstance(self.response_body, str) else ""
 
 
 class WireError(Struct, frozen=True):
@@ -37,11 +52,6 @@ class WireError(Struct, frozen=True):
 
     name: str = "UnknownError"
     data: ErrorData = ErrorData()
-
-    @property
-    def text(self) -> str:
-        """The first line: what follows is a stack trace."""
-        return self.data.message.partition("\n")[0].strip() or self.name
 
 
 class Message(Struct, frozen=True):
@@ -132,9 +142,44 @@ class AgentInfo(Struct, frozen=True):
     """As `GET /agent` lists them. `permission` is all that counts for it, the user's rules included."""
 
     name: str
+    description: str | None = None
     mode: str | None = None  # primary | subagent | all
     hidden: bool | None = None  # opencode's own: who writes titles and summaries
     permission: list[Rule] = []
+
+
+class Limit(Struct, frozen=True):
+    """Tokens."""
+
+    context: float = 0
+
+
+class ModelInfo(Struct, frozen=True):
+    """A model of a provider. `variants` are those that can be used, by name."""
+
+    name: str = ""
+    limit: Limit = Limit()
+    variants: dict[str, Raw] = {}
+
+
+class ProviderInfo(Struct, frozen=True):
+    """A provider that can be used, with its models by id."""
+
+    id: str
+    models: dict[str, ModelInfo] = {}
+
+
+class Offered(Struct, frozen=True):
+    """The answer to `GET /config/providers`; `default`: provider → its first choice of a model."""
+
+    providers: list[ProviderInfo] = []
+    default: dict[str, str] = {}
+
+
+class Reverted(Struct, frozen=True):
+    """From this message on the conversation is taken back; the next prompt makes that final."""
+
+    message: str = field(name="messageID", default="")
 
 
 class SessionInfo(Struct, frozen=True):
@@ -145,6 +190,7 @@ class SessionInfo(Struct, frozen=True):
     title: str = ""
     parent: str = field(name="parentID", default="")
     time: Time = Time()
+    revert: Reverted | None = None
 
 
 class Status(Struct, frozen=True):

@@ -30,7 +30,21 @@ class Failure:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-Piece = str | ToolCall | Failure
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What the model thinks before it speaks."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Why the answer ends, where it is not for being complete: `length`, `content_filter`."""
+
+    reason: str
+
+
+Piece = str | ToolCall | Failure | Thought | Finish
 Responder = Callable[[dict[str, Any]], AsyncIterator[Piece]]
 
 
@@ -82,7 +96,7 @@ class ModelEndpoint:
         return response
 
     async def _stream(self, response: web.StreamResponse, first: Piece, rest: AsyncIterator[Piece]) -> None:
-        calls = 0
+        calls, finish = 0, ""
         await self._chunk(response, {"role": "assistant", "content": ""})
         async for piece in _chain(first, rest):
             if isinstance(piece, ToolCall):
@@ -95,9 +109,13 @@ class ModelEndpoint:
                 }
                 await self._chunk(response, {"tool_calls": [call]})
                 calls += 1
+            elif isinstance(piece, Thought):
+                await self._chunk(response, {"reasoning_content": piece.text})
+            elif isinstance(piece, Finish):
+                finish = piece.reason
             elif isinstance(piece, str) and piece:
                 await self._chunk(response, {"content": piece})
-        await self._chunk(response, {}, finish="tool_calls" if calls else "stop")
+        await self._chunk(response, {}, finish=finish or ("tool_calls" if calls else "stop"))
         await response.write(b"data: [DONE]\n\n")
 
     async def _chunk(self, response: web.StreamResponse, delta: dict[str, Any], finish: str | None = None) -> None:

@@ -54,8 +54,28 @@ class AgentRun:
     model: str = ""  # provider/model; empty: the session's or opencode's default
     agent: str = ""
     attachments: tuple[Attachment, ...] = ()
+    variant: str = ""  # of the model
     system: str = ""
+    read_only: bool = False  # no tool may change anything, whatever the rules say
     rules: tuple[PermissionRule, ...] = ()  # answers in advance, for backends that cannot ask; others ignore them
+
+
+@dataclass(frozen=True, slots=True)
+class AgentModel:
+    """A model opencode can use in a directory."""
+
+    id: str  # provider/model
+    name: str  # for people
+    context: int = 0  # tokens it holds; 0 where opencode does not know
+    variants: tuple[str, ...] = ()  # ways to run it, e.g. how hard it thinks
+
+
+@dataclass(frozen=True, slots=True)
+class AgentProfile:
+    """What opencode calls an agent: a way of working that prompts can name."""
+
+    name: str
+    description: str = ""
 
 
 class Known(enum.StrEnum):
@@ -80,6 +100,12 @@ class AgentPort(Protocol):
 
     async def default_model(self, directory: Path) -> str:
         """`provider/model` opencode would use in `directory`, empty when it has none."""
+
+    async def models(self, directory: Path) -> list[AgentModel]:
+        """All that prompts in `directory` can name, in opencode's own order."""
+
+    async def agents(self, directory: Path) -> list[AgentProfile]:
+        """Those that prompts in `directory` can name; sub-agents and opencode's own helpers apart."""
 
     def new_message_id(self) -> MessageId:
         """Later ids sort after earlier ones."""
@@ -134,6 +160,20 @@ class AgentPort(Protocol):
 
     async def stop(self, session: SessionId, directory: Path) -> None:
         """Abort what runs. The run's iterator then ends with `Finished(STOPPED)`."""
+
+    async def compact(self, session: SessionId, directory: Path, model: str) -> None:
+        """Have `model` (provider/model) put a summary in place of the conversation so far; returns when it is done.
+
+        Nothing else may run in the session meanwhile; `stop` ends it early. Raises AgentError with the provider's
+        words, AgentSessionGone.
+        """
+
+    async def revert(self, session: SessionId, directory: Path, since: MessageId | None) -> None:
+        """Take the conversation back to before the prompt `since`; with None, bring back what was taken.
+
+        The next prompt makes it final. May be repeated. Files may change with it, or not: the caller puts those in
+        order. Raises AgentError when the prompt is not there, AgentSessionGone.
+        """
 
     async def decide(self, session: SessionId, directory: Path, request_id: str, decision: Decision) -> bool:
         """Answer a permission or question. False: the request is not open any more. `always` is sent as `once`."""

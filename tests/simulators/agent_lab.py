@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
@@ -16,7 +17,7 @@ from core.model import AgentRequest, SessionId
 from core.ports import AgentPort, AgentRun, AgentSession
 from core.progress import Progress, fold
 from tests.simulators.model import ScriptedModel
-from tests.simulators.opencode_home import OpencodeHome, git_worktree, opencode_binary
+from tests.simulators.opencode_home import OpencodeHome, git_project, git_worktree, opencode_binary
 
 GRACE = 1.0  # seconds; the tests' server is warm, so what has not come by then will not come
 TIMEOUT = 20.0
@@ -100,6 +101,14 @@ class Lab:
     def worktree(self) -> Path:
         name = uuid.uuid4().hex[:8]
         return git_worktree(self.project, self.root / name, f"kugetsu/{name}")
+
+    def configured(self, config: dict[str, Any]) -> Path:
+        """Another project, with an `opencode.json` of its own that is merged over the user's."""
+        directory = self.root / uuid.uuid4().hex[:8]
+        directory.mkdir()
+        schema = {"$schema": "https://opencode.ai/config.json"}  # which opencode would add
+        (directory / "opencode.json").write_text(json.dumps(schema | config), encoding="utf-8")
+        return git_project(directory)
 
     def prompt(self, session: SessionId, text: str, directory: Path | None = None, **more: Any) -> AgentRun:
         return AgentRun(session, directory or self.project, self.port.new_message_id(), text, **more)

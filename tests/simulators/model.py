@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from bot.demo.endpoint import Failure, ModelEndpoint, Piece, ToolCall
+from bot.demo.endpoint import Failure, Finish, ModelEndpoint, Piece, Thought, ToolCall
 
 TITLE = "A scripted title"
 SUMMARY = "A scripted summary of the conversation."
@@ -36,6 +36,11 @@ class ModelRequest:
     @property
     def system(self) -> str:
         return "\n".join(_text(message) for message in self.messages if message["role"] == "system")
+
+    @property
+    def text(self) -> str:
+        """All messages, whoever spoke."""
+        return "\n".join(_text(message) for message in self.messages)
 
     @property
     def user_text(self) -> str:
@@ -99,6 +104,15 @@ class Rule:
         """Stream each piece as a chunk of its own, `delay` seconds before each."""
         self._turn.pieces.extend(pieces)
         self._turn.delay = delay
+        return self
+
+    def think(self, *thoughts: str) -> Self:
+        self._turn.pieces.extend(map(Thought, thoughts))
+        return self
+
+    def end(self, reason: str) -> Self:
+        """`length` or `content_filter`, in place of a plain end."""
+        self._turn.pieces.append(Finish(reason))
         return self
 
     def call(self, tool: str, arguments: dict[str, Any]) -> Self:
@@ -165,6 +179,7 @@ class ScriptedModel:
     def __init__(self) -> None:
         self.requests: list[ModelRequest] = []
         self._rules: list[Rule] = []
+        self._summaries: list[Rule] = []
         self._endpoint = ModelEndpoint(self._respond)
 
     @property
@@ -175,7 +190,7 @@ class ScriptedModel:
         await self._endpoint.start()
 
     async def stop(self) -> None:
-        for rule in self._rules:
+        for rule in (*self._rules, *self._summaries):
             rule.release()
         await self._endpoint.stop()
 
@@ -184,6 +199,16 @@ class ScriptedModel:
         rule = Rule(pattern)
         self._rules.append(rule)
         return rule
+
+    def on_summary(self, pattern: str) -> Rule:
+        """Begin a rule for summaries of conversations that contain `pattern`; others are `SUMMARY`."""
+        rule = Rule(pattern)
+        self._summaries.append(rule)
+        return rule
+
+    def summarised(self, pattern: str) -> list[ModelRequest]:
+        """The requests for summaries of conversations that contain `pattern`."""
+        return [request for request in self.requests if request.is_summary and pattern in request.text]
 
     def asked(self, text: str) -> list[ModelRequest]:
         """The requests (titles and summaries apart) whose last user text contains `text`."""
@@ -194,15 +219,16 @@ class ScriptedModel:
         self.requests.append(request)
         if request.is_title:
             yield TITLE
-        elif request.is_summary:
-            yield SUMMARY
-        else:
-            rule = next((rule for rule in reversed(self._rules) if rule.matches(request.user_text)), None)
-            if rule is None:
-                yield "ok"
-                return
-            async for piece in rule.respond(request):
-                yield piece
+            return
+        rules, text, otherwise = self._rules, request.user_text, "ok"
+        if request.is_summary:
+            rules, text, otherwise = self._summaries, request.text, SUMMARY
+        rule = next((rule for rule in reversed(rules) if rule.matches(text)), None)
+        if rule is None:
+            yield otherwise
+            return
+        async for piece in rule.respond(request):
+            yield piece
 
 
 def _text(message: dict[str, Any]) -> str:

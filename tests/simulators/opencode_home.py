@@ -50,7 +50,7 @@ class OpencodeHome:
         """Create the directories and opencode.json. May be called again after `config` changed."""
         path = self.root / ".config" / "opencode" / "opencode.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(self._defaults() | self.config, indent=2), encoding="utf-8")
+        path.write_text(json.dumps(self.defaults() | self.config, indent=2), encoding="utf-8")
         self._empty_catalogue.write_text("{}", encoding="utf-8")
 
     @property
@@ -72,7 +72,8 @@ class OpencodeHome:
     def _empty_catalogue(self) -> Path:
         return self.root / "models.json"
 
-    def _defaults(self) -> dict[str, Any]:
+    def defaults(self) -> dict[str, Any]:
+        """The configuration with which a test begins."""
         limit = {"context": 100_000, "output": 4_000}
         return {
             "model": "mock/m1",

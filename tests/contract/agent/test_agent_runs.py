@@ -9,9 +9,9 @@ from itertools import pairwise
 import pytest
 
 from core.errors import AgentSessionGone, UsageError
-from core.events import Finished, Metered, Outcome, Planned, Retrying, Said, Started, Step, StepState
-from core.model import SessionId
-from core.ports import Attachment, Known
+from core.events import Finished, Metered, Outcome, Planned, Retrying, Said, Started, Step, StepState, Trouble
+from core.model import Attachment, SessionId
+from core.ports import Known
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 UNKNOWN = SessionId("ses_df85a4eb2ffefJpqu0TR1hhhHx")
@@ -62,7 +62,7 @@ async def test_tools_really_run_and_are_told(lab, text):
     write, bash = listener.progress.steps
     assert (write.tool, write.state, write.title) == ("write", StepState.COMPLETED, file.name)
     assert (bash.tool, bash.title, bash.output.strip()) == ("bash", f"cat {file.name}", "moon")
-    assert sum(isinstance(event, Metered) for event in listener.events) == 3
+    assert [event.context for event in listener.events if isinstance(event, Metered)] == [120, 120, 120]
     assert listener.progress.tokens.output == 60
     steps = [event for event in listener.events if isinstance(event, Step)]
     assert all(one != other for one, other in pairwise(steps))
@@ -140,7 +140,43 @@ async def test_a_refusal_of_the_provider_fails_the_run(lab, text):
     session = await lab.session()
     lab.model.on(text).fail(400, "This account is on fire")
     end = (await lab.say(session.id, text)).events[-1]
-    assert (end.outcome, end.error_code, end.error) == (Outcome.FAILED, "APIError", "This account is on fire")
+    assert (end.outcome, end.error_code, end.error) == (
+        Outcome.FAILED,
+        Trouble.BAD_REQUEST,
+        "This account is on fire",
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "trouble"),
+    [
+        (401, "Incorrect API key provided", Trouble.NO_CREDENTIALS),
+        (402, "Payment required", Trouble.NO_CREDIT),
+        (404, "The model `m1` does not exist", Trouble.UNKNOWN_MODEL),
+    ],
+)
+async def test_troubles_are_told_apart(lab, text, status, said, trouble):
+    session = await lab.session()
+    lab.model.on(text).fail(status, said)
+    end = (await lab.say(session.id, text)).events[-1]
+    assert (end.outcome, end.error_code) == (Outcome.FAILED, trouble)
+    assert said in end.error
+
+
+@pytest.mark.parametrize(("reason", "trouble"), [("length", Trouble.OUTPUT_FULL), ("content_filter", Trouble.DECLINED)])
+async def test_an_answer_that_is_cut_off_is_none(lab, text, reason, trouble):
+    session = await lab.session()
+    lab.model.on(text).say("Half of").end(reason)
+    end = (await lab.say(session.id, text)).events[-1]
+    assert (end.outcome, end.error_code) == (Outcome.FAILED, trouble)
+
+
+async def test_what_the_model_thinks_is_told_apart_from_what_it_says(lab, text):
+    session = await lab.session()
+    lab.model.on(text).think("Let me", " see.").say("Seen.")
+    listener = await lab.say(session.id, text)
+    assert listener.progress.text == "Seen."
+    assert [item.text for item in listener.progress.items if item.reasoning] == ["Let me see."]
 
 
 @pytest.mark.needs("token_deltas")
@@ -150,7 +186,7 @@ async def test_retries_are_told(lab, text):
     lab.model.on(text).fail(429, "Slow down", times=1, headers=headers).say("Made it.")
     listener = await lab.say(session.id, text)
     retrying = next(event for event in listener.events if isinstance(event, Retrying))
-    assert (retrying.attempt, retrying.reason) == (1, "Slow down")
+    assert (retrying.attempt, retrying.reason, retrying.code) == (1, "Slow down", Trouble.RATE_LIMITED)
     assert 0 <= retrying.next_in < 10
     assert listener.progress.text == "Made it."
     assert listener.events[-1] == DONE
@@ -216,6 +252,7 @@ async def test_a_sub_agent_is_told_apart(lab, text):
     assert [(step.tool, step.title) for step in own] == [("task", "Look around")]
     assert [(step.tool, step.title) for step in childs] == [("bash", "echo child")]
     assert listener.progress.tokens.input == 400  # two steps each
+    assert sorted(event.context for event in listener.events if isinstance(event, Metered)) == [0, 0, 120, 120]
     child = await lab.port.find_session(childs[0].sub_agent)
     assert child is not None
     assert child.parent_id == session.id

@@ -51,6 +51,13 @@ def test_a_grant_wider_than_the_question_answers_just_that():
     assert verdict("bash", "git push --force", found) == "deny"
 
 
+@given(st.lists(st.builds(Rule, st.sampled_from(["*", "bash", "b*", "edit"]), st.just("*"), st.just("allow"))))
+def test_a_closed_tool_stays_closed_whatever_is_said(more):
+    found = configuration([AgentInfo("a", permission=[*DEFAULTS, *more])], [allow("*")], ["bash", "my_server_*"])
+    own = found["agent"]["a"]["permission"]
+    assert list(own.items())[-2:] == [("bas?", {"*": "deny"}), ("my_server_**", {"*": "deny"})]
+
+
 def test_the_last_grant_wins():
     asking = [*DEFAULTS, Rule("bash", "*", "ask")]
     found = settled(asking, [allow("*"), PermissionRule("bash", "rm *", "deny"), allow("rm x")])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from adapters.opencode.run import RunMachine
 from adapters.opencode.wire import (
@@ -31,7 +32,7 @@ from adapters.opencode.wire import (
     Time,
     WireError,
 )
-from core.events import Asked, Finished, Metered, Outcome, Retrying, Said, Settled, Started
+from core.events import Asked, Finished, Metered, Outcome, Retrying, Said, Settled, Started, Trouble
 from core.model import MessageId, SessionId
 from core.ports import AgentRun
 from core.progress import Progress, fold
@@ -211,7 +212,7 @@ def test_an_abort_while_it_waits_to_retry_has_no_error():
     run = machine()
     retry = StatusChanged(ROOT, Status("retry", 1, "Overloaded", 1767225602000))
     events = fed(run, user(), answer(6), retry, answer(6, done=True), IDLE)
-    assert Retrying(1, "Overloaded", 2.0) in events
+    assert Retrying(1, "Overloaded", 2.0, Trouble.OVERLOADED) in events
     assert events[-1] == Finished(Outcome.STOPPED)
 
 
@@ -220,7 +221,7 @@ def test_an_error_and_its_stack_trace():
     error = WireError("UnknownError", ErrorData("Model not found: mock/nope."))
     trace = WireError("UnknownError", ErrorData("ProviderModelNotFoundError: Model\n at x"))
     end = fed(run, user(), SessionErrored(ROOT, error), IDLE)
-    assert end == [Finished(Outcome.FAILED, "UnknownError", "Model not found: mock/nope.")]
+    assert end == [Finished(Outcome.FAILED, Trouble.UNKNOWN_MODEL, "Model not found: mock/nope.")]
     following = machine()
     fed(following, SessionErrored(ROOT, trace), user(), answer(6), text(6, "x"))
     assert fed(following, answer(6, done=True, finish="stop"), IDLE) == [DONE]
@@ -317,6 +318,15 @@ def test_use_is_counted_once_and_sub_agents_count():
     events = fed(run, user(), answer(6), own, own, childs)
     assert [event.cost for event in events if isinstance(event, Metered)] == [0.5, 0.25]
     assert events[-1].tokens.cache_write == 5
+    assert [event.context for event in events if isinstance(event, Metered)] == [132, 0]
+
+
+def test_after_a_summary_the_conversation_is_as_long_as_that():
+    used = StepTokens(100_000, 200)
+    run = machine()
+    fed(run, user(), answer(6, summary=Raw(b"true")))
+    events = fed(run, PartUpdated(Part("prt_f", "step-finish", ROOT, "msg_06", tokens=used)))
+    assert [event.context for event in events] == [200]
 
 
 EVENTS = [

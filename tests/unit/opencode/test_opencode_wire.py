@@ -61,7 +61,7 @@ def test_a_summary_is_true_on_answers_and_an_object_on_prompts():
 def test_an_error_without_a_session_and_with_a_stack_trace():
     decoded = WireDecoder().decode(event("session.error", error={"name": "E", "data": {"message": "Boom\n at x"}}))
     assert isinstance(decoded, SessionErrored)
-    assert (decoded.session, decoded.error.text) == ("", "Boom")
+    assert (decoded.session, decoded.error.data.message) == ("", "Boom\n at x")
 
 
 def test_the_unknown_is_counted():
