@@ -133,6 +133,14 @@ class Refusal:
     patterns: tuple[str, ...] = ()
 
 
+class Verbosity(enum.StrEnum):
+    """How much of a run's progress a place shows; answers and requests are the same in all."""
+
+    QUIET = "quiet"  # that it works, and for how long
+    NORMAL = "normal"
+    DETAILED = "detailed"  # what tools say and the model thinks as well
+
+
 class SessionState(enum.StrEnum):
     """As `status` and `list --json` print it."""
 
@@ -162,6 +170,10 @@ class Session:
     parent_id: SessionId = SessionId("")  # opencode id it was forked from
     parent: SessionKey | None = None  # None: forked from the project's base
     rules: tuple[PermissionRule, ...] = ()  # standing rules people granted with "Always"
+    model: str = ""  # provider/model people chose for it; empty: the configuration's
+    agent: str = ""  # likewise
+    variant: str = ""  # of the model
+    budget: float = 0.0  # USD that its runs may cost together; 0: no limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +215,11 @@ class Tokens:
     reasoning: int = 0
     cache_read: int = 0
     cache_write: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.input + self.output + self.reasoning + self.cache_read + self.cache_write
 
     def __add__(self, other: Tokens) -> Tokens:
         return Tokens(
@@ -249,6 +266,10 @@ class Run:
     attachments: tuple[Attachment, ...] = ()
     snapshot_before: str = ""  # git commit ids below refs/kugetsu/
     snapshot_after: str = ""
+    undone: str = ""  # the snapshot `redo` goes back to; empty: the run stands
+    context: int = 0  # tokens of the conversation at its end
+    context_limit: int = 0  # that the model holds; 0: not known
+    urgent: bool = False  # to go before what else waits
 
     @property
     def duration(self) -> float:

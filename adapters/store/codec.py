@@ -177,6 +177,10 @@ def session_values(session: Session) -> Values:
         "parent_id": session.parent_id,
         **(parent if session.parent else dict.fromkeys(parent)),
         "rules": to_json(session.rules),
+        "model": session.model,
+        "agent": session.agent,
+        "variant": session.variant,
+        "budget": session.budget,
     }
 
 
@@ -195,6 +199,10 @@ def session_from(row: Row[Any]) -> Session:
         parent_id=SessionId(row.parent_id),
         parent=None if row.parent_instance is None else key_from(row, "parent_"),
         rules=msgspec.json.decode(row.rules, type=tuple[PermissionRule, ...]),
+        model=row.model,
+        agent=row.agent,
+        variant=row.variant,
+        budget=row.budget,
     )
 
 
@@ -239,6 +247,10 @@ def run_values(run: Run) -> Values:
         "snapshot_after": run.snapshot_after,
         "message": run.message,
         "attachments": msgspec.json.encode(run.attachments, enc_hook=str).decode(),
+        "undone": run.undone,
+        "context": run.context,
+        "context_limit": run.context_limit,
+        "urgent": run.urgent,
     }
 
 
@@ -275,6 +287,10 @@ def run_from(row: Row[Any]) -> Run:
         attachments=msgspec.json.decode(
             row.attachments, type=tuple[Attachment, ...], dec_hook=lambda to, value: to(value)
         ),
+        undone=row.undone,
+        context=row.context,
+        context_limit=row.context_limit,
+        urgent=row.urgent,
     )
 
 

@@ -1,13 +1,14 @@
-"""Who was paired, and with which role."""
+"""Who was paired, with which role, and what they may spend."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from adapters.store.database import Part, reads, writes
-from adapters.store.tables import people
+from adapters.store.tables import budgets, people
 from core.model import Person, PersonId
+from core.ports import DayBudget
 
 
 class People(Part):
@@ -17,6 +18,19 @@ class People(Part):
     def roles(self, db: Connection) -> dict[PersonId, str]:
         """See core.ports.Store."""
         return {PersonId(row.id): row.role for row in db.execute(select(people.c.id, people.c.role))}
+
+    @reads
+    def day_budget(self, db: Connection, person: PersonId) -> DayBudget | None:
+        """See core.ports.Store."""
+        row = db.execute(select(budgets).where(budgets.c.person == person)).one_or_none()
+        return None if row is None else DayBudget(row.amount, PersonId(row.set_by))
+
+    @writes
+    def save_day_budget(self, db: Connection, person: PersonId, budget: DayBudget | None) -> None:
+        """See core.ports.Store."""
+        db.execute(delete(budgets).where(budgets.c.person == person))
+        if budget:
+            db.execute(insert(budgets).values(person=person, amount=budget.amount, set_by=budget.set_by))
 
     @writes
     def save_role(self, db: Connection, person: Person, role: str) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
-from sqlalchemy import Boolean, Connection, Text, bindparam, delete, func, insert, select, update
+from sqlalchemy import Boolean, ColumnElement, Connection, Table, Text, bindparam, delete, func, insert, select, update
 
 from adapters.store.codec import run_from, run_values
 from adapters.store.database import Part, must_hit, reads, writes
-from adapters.store.tables import Words, run_text, runs
+from adapters.store.tables import Words, asides, run_text, runs
 from core.model import Attachment, PersonId, Place, Run, RunId, RunState, SessionKey
 from core.ports import Chunk
 from core.progress import Progress
@@ -126,6 +127,24 @@ class Runs(Part):
         return [run_from(row) for row in db.execute(found)]
 
     @writes
+    def add_aside(
+        self, db: Connection, session: SessionKey, person: PersonId, question: str, answer: str, cost: float
+    ) -> None:
+        """See core.ports.Store."""
+        values = {"session_key": session.key, "person": person, "question": question, "answer": answer, "cost": cost}
+        db.execute(insert(asides).values(created=self._clock.now(), **values))
+
+    @reads
+    def spent_in(self, db: Connection, session: SessionKey) -> float:
+        """See core.ports.Store."""
+        return sum(_sum(db, each, each.c.session_key == session.key) for each in (runs, asides))
+
+    @reads
+    def spent_by(self, db: Connection, person: PersonId, since: datetime) -> float:
+        """See core.ports.Store."""
+        return sum(_sum(db, each, each.c.person == person, each.c.created >= since) for each in (runs, asides))
+
+    @writes
     def append_text(self, db: Connection, chunks: Sequence[Chunk]) -> None:
         """See core.ports.Store. Text of a run that is over is not kept: the run has its own."""
         if chunks:
@@ -146,6 +165,11 @@ class Runs(Part):
     def received_text(self, db: Connection, run: RunId) -> str:
         """See core.ports.Store. Blank parts are left out, as in the live answer."""
         return Progress(items=tuple(ProgressText(part, text) for part, text in _parts(db, run).items())).text
+
+
+def _sum(db: Connection, table: Table, *where: ColumnElement[bool]) -> float:
+    total: float = db.execute(select(func.coalesce(func.sum(table.c.cost), 0.0)).where(*where)).scalar_one()
+    return total
 
 
 def _parts(db: Connection, run: RunId) -> dict[str, str]:

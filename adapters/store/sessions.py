@@ -23,7 +23,7 @@ from adapters.store.codec import (
 from adapters.store.database import Part, reads, shows, writes
 from adapters.store.tables import bases, places, projects, sessions
 from core.errors import NotFound, SessionExists, StoreError
-from core.model import BaseSession, Place, ProjectRef, Session, SessionKey
+from core.model import BaseSession, Place, ProjectRef, Session, SessionKey, Verbosity
 
 
 class Sessions(Part):
@@ -119,12 +119,24 @@ class Sessions(Part):
         if db.execute(select(sessions.c.key).where(sessions.c.key == key.key)).first() is None:
             raise NotFound(f"{key} has no session", f"Make one with `start {key.ref}`.")
         db.execute(delete(places).filter_by(**place_values(place)).where(places.c.session_key != key.key))
-        db.execute(insert(places).on_conflict_do_nothing(), place_values(place) | {"session_key": key.key})
+        new = place_values(place) | {"session_key": key.key, "verbosity": Verbosity.NORMAL.value}
+        db.execute(insert(places).on_conflict_do_nothing(), new)
 
     @shows
     def detach(self, db: Connection, place: Place) -> None:
         """See core.ports.Store. No error when nothing is attached there."""
         db.execute(delete(places).filter_by(**place_values(place)))
+
+    @reads
+    def verbosity(self, db: Connection, place: Place) -> Verbosity:
+        """See core.ports.Store."""
+        found = db.execute(select(places.c.verbosity).filter_by(**place_values(place))).scalar_one_or_none()
+        return Verbosity(found or Verbosity.NORMAL)
+
+    @writes
+    def set_verbosity(self, db: Connection, place: Place, verbosity: Verbosity) -> None:
+        """See core.ports.Store. No error when nothing is attached there."""
+        db.execute(update(places).filter_by(**place_values(place)).values(verbosity=verbosity.value))
 
     @reads
     def session_at(self, db: Connection, place: Place) -> SessionKey | None:

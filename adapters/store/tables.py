@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA = "0005"  # the newest revision below migrations/versions: what a new database is made with
+SCHEMA = "0006"  # the newest revision below migrations/versions: what a new database is made with
 
 
 class Moment(TypeDecorator[datetime]):
@@ -150,6 +150,10 @@ sessions = Table(
     Column("parent_id", Text, nullable=False),
     *_session_columns("parent_", nullable=True),  # a fork may outlive the session it was forked from: no foreign key
     Column("rules", Text, nullable=False),  # JSON
+    Column("model", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("variant", Text, nullable=False),
+    Column("budget", Float, nullable=False),  # USD; 0: none
     UniqueConstraint("slug", name="sessions_slug"),
 )
 
@@ -159,6 +163,7 @@ places = Table(
     Column("id", Integer, primary_key=True),
     *_place_columns(),
     Column("session_key", Text, ForeignKey("sessions.key", name="places_session", ondelete="CASCADE"), nullable=False),
+    Column("verbosity", Text, nullable=False),
     UniqueConstraint("platform", "chat", "thread", name="places_place"),
     Index("places_session_key", "session_key"),
 )
@@ -207,9 +212,28 @@ runs = Table(
     Column("attachments", Text, nullable=False),  # JSON
     # What made it, where that could be repeated after a crash: a message of the inbox, a run that was cut off.
     Column("source", Text),
+    Column("undone", Text, nullable=False),
+    Column("context", Integer, nullable=False),
+    Column("context_limit", Integer, nullable=False),
+    Column("urgent", Boolean, nullable=False),
     UniqueConstraint("session_key", "number", name="runs_number"),
     UniqueConstraint("source", name="runs_source"),
     Index("runs_state", "state"),
+    Index("runs_person", "person", "created"),
+)
+
+asides = Table(
+    "asides",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("session_key", Text, nullable=False),  # as for runs
+    Column("person", Text, nullable=False),
+    Column("question", Words, nullable=False),
+    Column("answer", Words, nullable=False),
+    Column("cost", Float, nullable=False),
+    Column("created", Moment, nullable=False),
+    Index("asides_session_key", "session_key"),
+    Index("asides_person", "person", "created"),
 )
 
 run_text = Table(
@@ -318,6 +342,14 @@ people = Table(
     Column("role", Text, nullable=False),
     Column("created", Moment, nullable=False),
     Column("last_seen", Moment),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("person", Text, primary_key=True),
+    Column("amount", Float, nullable=False),  # USD a day
+    Column("set_by", Text, nullable=False),
 )
 
 audit = Table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +22,7 @@ from core.model import (
     RunId,
     Session,
     SessionKey,
+    Verbosity,
 )
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Ask:
     decision: Decision | None = None
     decided_by: PersonId | None = None
     decided_at: datetime | None = None
+    answers: Mapping[int, tuple[str, ...]] = field(default_factory=dict)  # of a form, by question, while it is open
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,14 @@ class Received:
     reason: str = ""
     held: str = ""  # waits for the answer to the question with this id: whether it is to be run so late
     run: RunId | None = None  # what it became
+
+
+@dataclass(frozen=True, slots=True)
+class DayBudget:
+    """What all that a person asks for may cost in a day, which begins at midnight UTC."""
+
+    amount: float  # USD
+    set_by: PersonId
 
 
 MADE = "made"  # kind of operation: what a message of the inbox is about to make; its subject is `source_of` the row
@@ -187,6 +197,12 @@ class Store(Protocol):
     async def places(self, key: SessionKey) -> list[Place]:
         """In the order they were attached."""
 
+    async def verbosity(self, place: Place) -> Verbosity:
+        """NORMAL where nobody chose, and where no session is shown."""
+
+    async def set_verbosity(self, place: Place, verbosity: Verbosity) -> None:
+        """For as long as the place shows its session."""
+
     # persisted sequences
     async def begin(self, kind: str, subject: str, data: Mapping[str, Any]) -> Operation: ...
 
@@ -232,6 +248,15 @@ class Store(Protocol):
 
     async def unfinished_runs(self, session: SessionKey | None = None) -> list[Run]:
         """Of one session, or over all, oldest first."""
+
+    async def add_aside(self, session: SessionKey, person: PersonId, question: str, answer: str, cost: float) -> None:
+        """A question on the side that was answered; `cost` in USD."""
+
+    async def spent_in(self, session: SessionKey) -> float:
+        """USD of all that is over in that session, questions on the side included."""
+
+    async def spent_by(self, person: PersonId, since: datetime) -> float:
+        """USD of all that person asked for since then, in every session, as far as it is over."""
 
     async def append_text(self, chunks: Sequence[Chunk]) -> None:
         """Keep received text safe while runs go on: in order, one transaction for all of them."""
@@ -294,6 +319,12 @@ class Store(Protocol):
 
     async def save_role(self, person: Person, role: str) -> None:
         """Add or replace."""
+
+    async def day_budget(self, person: PersonId) -> DayBudget | None:
+        """None: no limit."""
+
+    async def save_day_budget(self, person: PersonId, budget: DayBudget | None) -> None:
+        """Add, replace or remove."""
 
     # audit
     async def audit(self, person: PersonId, action: str, subject: str, place: Place | None, detail: str = "") -> None:

@@ -24,7 +24,7 @@ from adapters.store.sql import SqlStore
 from adapters.store.tables import SCHEMA, metadata
 from adapters.store.translate import translate
 from core.errors import StoreError
-from core.model import Refusal
+from core.model import Refusal, Verbosity
 
 ROOT = Path(__file__).parents[3]
 
@@ -126,6 +126,30 @@ async def test_what_runs_of_schema_0002_were_refused_stays_readable(path: Path, 
     await store.open()
     kept = (Refusal("bash grüße"), Refusal("question: why?"))
     assert [run.refused for run in await store.runs(key)] == [(), kept, ()]
+    await store.close()
+    prepare(tmp_path / "new.db")
+    assert definitions(path) == definitions(tmp_path / "new.db")
+
+
+async def test_a_database_of_schema_0005_keeps_what_is_in_it(path: Path, tmp_path: Path) -> None:
+    key = session().key
+    path.parent.mkdir()
+    migrations.upgrade(path, None, "0005")
+    names = {"instance": "github.com", "owner": "shoko", "repo": "kugetsu", "number": 14}
+    fill(path, "sessions", key=key.key, slug="s", state="idle", created=WHEN, updated=WHEN, rules="[]", **names)
+    fill(path, "places", platform="telegram", chat="1", thread="7", session_key=key.key)
+    of = {f"session_{name}": value for name, value in names.items()}
+    values = {"session_key": key.key, "created": WHEN, "refused": "[]", "attachments": "[]", "state": "done"}
+    fill(path, "runs", id=3, cost=0.5, prompt="do", number=1, **values, **of)
+    store = SqlStore(path.parent, ManualClock())
+    await store.open()
+    [kept] = await store.sessions()
+    assert (kept.slug, kept.model, kept.agent, kept.variant, kept.budget) == ("s", "", "", "", 0.0)
+    [place] = await store.places(kept.key)
+    assert (place.chat, await store.verbosity(place)) == ("1", Verbosity.NORMAL)
+    [run] = await store.runs(kept.key)
+    assert (run.id, run.prompt, run.undone, run.urgent, run.context) == (3, "do", "", False, 0)
+    assert await store.spent_in(kept.key) == 0.5
     await store.close()
     prepare(tmp_path / "new.db")
     assert definitions(path) == definitions(tmp_path / "new.db")
