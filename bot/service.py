@@ -76,6 +76,8 @@ class Service:
         for key in await self.parts.recovery.go_on():
             self.parts.mailboxes.wake(key)
         self.parts.platforms.listen()
+        await self.parts.pulls.resume()
+        self._background.append(asyncio.create_task(self.parts.asides.clean_up(), name="asides"))
         for project in await self.parts.projects.all():
             warming = asyncio.create_task(self.parts.agent.warm(project.path), name=f"warm {project.ref}")
             self._background.append(warming)
@@ -137,6 +139,8 @@ class Service:
         await parts.platforms.close(0.0 if self._hurry.is_set() else SENDING)
         await parts.console.stop()
         await parts.issues.close()
+        await parts.pulls.close()
+        await parts.runs.close()
         await parts.forges.close()
         await parts.agent.close()
         for task in self._background:

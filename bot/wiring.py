@@ -30,6 +30,7 @@ from bot.settings import Settings
 from core.access import Roster
 from core.adoption import Adoption
 from core.arrivals import Arrivals
+from core.asides import Asides
 from core.asks import Asks
 from core.audience import Audience
 from core.bases import Bases
@@ -40,6 +41,7 @@ from core.conduct import Conductor
 from core.delivery import BacklogPolicy
 from core.ending import Ending, Keeping
 from core.files import Files
+from core.finish import Finish
 from core.inbox import Inbox
 from core.intake import Reception
 from core.issues import Issues
@@ -50,19 +52,25 @@ from core.model import CONSOLE, Project, Session
 from core.offers import Offers
 from core.overview import Overview
 from core.people import People
+from core.permissions import Permissions
 from core.placing import Placing
 from core.ports import AgentPort, ChatPort, Workspace
 from core.projects import Projects
 from core.prompts import Prompts
+from core.pulls import Pulls
 from core.recovery import Recovery
 from core.relay import Relay
 from core.run import Runs
 from core.run_state import Choices
 from core.sessions import Sessions
+from core.spending import Spending
 from core.stalls import Stalls
 from core.strangers import Strangers
 from core.transfer import Transfer
+from core.tuning import Tuning
+from core.undo import Undo
 from core.upkeep import Upkeep
+from core.waiting import Waiting
 from core.why import Why
 
 log = structlog.get_logger("bot")
@@ -105,6 +113,8 @@ class Parts:
     forges: Forges
     adoption: Adoption
     people: People
+    pulls: Pulls
+    asides: Asides
     inbox: Inbox
     platforms: Platforms
 
@@ -153,9 +163,13 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
         auto_resume=settings.runs.auto_resume,
     )
     stalls = Stalls(audience, clock, settings.runs.stall_after)
+    roster = Roster(settings.people("admins"), settings.people("drivers"), settings.people("viewers"))
+    people = People(store, roster, clock)
     bases = Bases(store, agent, workspace, clock, choices.model, choices.agent)
 
     sessions = Sessions(store, agent, workspace, bases, clock, state_dir, marks.write, surroundings.fault)
+    callers = Callers(store, projects, sessions, people, settings.default_instance)
+    spending = Spending(store, callers, people, clock)
     runs = Runs(
         store,
         agent,
@@ -166,6 +180,7 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
         asks,
         offers,
         stalls,
+        spending,
         journal,
         clock,
         choices,
@@ -174,11 +189,8 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
         _each(logs.name, marks.renew),
     )
     mailboxes = Mailboxes(runs.next, complain)
-    roster = Roster(settings.people("admins"), settings.people("drivers"), settings.people("viewers"))
-    people = People(store, roster, clock)
-    callers = Callers(store, projects, sessions, people, settings.default_instance)
     strangers = Strangers(store, people)
-    prompts = Prompts(store, mailboxes, audience, settings.runs.queue_depth, logs.enable)
+    prompts = Prompts(store, mailboxes, audience, spending, offers, settings.runs.queue_depth, logs.enable)
     keeping = Keeping(settings.sessions.max_per_project, settings.sessions.archive_after)
     ending = Ending(store, agent, workspace, projects, clock, keeping)
     census = Census(store, agent, workspace, projects, ending, clock, state_dir)
@@ -190,6 +202,7 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
         clock,
     )
     issues = Issues(store, projects, audience, forges.get, complain)
+    pulls = Pulls(store, audience, offers, forges.get, clock, complain)
     doctor = Doctor(
         settings,
         surroundings.config,
@@ -207,8 +220,16 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
     overview = Overview(store, workspace, projects, bases, callers, prompts, audience, offers, clock, doctor.reply)
     upkeep = Upkeep(store, callers, runs, ending, census, adoption, transfer, audience, offers, clock)
     files = Files(store, workspace, sessions, audience)
-    changes = Changes(store, workspace, callers, audience, state_dir / "outgoing")
-    commands = (conductor, overview, upkeep, files, changes, strangers, Why(store))
+    changes = Changes(store, agent, workspace, projects, callers, audience, state_dir / "outgoing")
+    asides = Asides(store, agent, projects, sessions, audience, callers, spending, choices, complain)
+    steering = (
+        Waiting(store, callers, runs, offers, clock),
+        Undo(store, agent, workspace, runs, callers, offers),
+        Tuning(store, agent, runs, callers, audience, offers, choices, conductor.retry_last),
+        Permissions(store, projects, callers, offers),
+        Finish(store, workspace, projects, callers, runs, audience, offers, pulls),
+    )
+    commands = (conductor, overview, upkeep, files, changes, strangers, Why(store), spending, asides, *steering)
     handlers = {name: handler for part in commands for name, handler in part.commands.items()}
     reception = Reception(store, callers, handlers, conductor.say, runs.stop_run, asks, offers, clock, complain)
     voice = settings.transcription
@@ -250,6 +271,8 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
         forges,
         adoption,
         people,
+        pulls,
+        asides,
         inbox,
         Platforms(relays, inbox),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -29,6 +29,7 @@ from core.model import (
     Session,
 )
 from core.ports import AgentPort, Ask, Clock, Operation, Store
+from core.view_ask import is_form, is_sent, open_questions
 
 # Always a reason: opencode ends a run whose request was rejected without one, instead of telling the agent.
 REJECTED = "The person rejected this. Go on without it, or say what you would need it for."
@@ -41,7 +42,9 @@ Grant = Callable[[Sequence[PermissionRule]], Awaitable[None]]
 WITHDRAWN = Decision("withdrawn")
 ANSWERS = "answers"  # kind of operation: those that some questions of a request have had
 COMING = 30.0  # seconds in which a run that was going is found again after a restart
-_ONE_QUESTION = re.compile(r"q(\d{1,3})(?:c(\d{1,3}))?")  # question number from 0, choice from 1
+WHY = "why"  # a reply: the person wants to say why not
+_CHOICE = re.compile(r"q(\d{1,3})c(\d{1,3})")  # question from 0, choice from 1
+_ONE_OF_THEM = re.compile(r"\s*(\d{1,3})\s*[:.)]\s*(\S.*)", re.DOTALL)  # `2: my own words`
 
 
 @dataclass(slots=True)
@@ -52,8 +55,8 @@ class _Open:
     session: Session
     grant: Grant
     shown: bool = False  # recorded and on its way to people: its end must be recorded and shown too
-    answers: dict[int, tuple[str, ...]] = field(default_factory=dict)  # of several questions, those answered so far
-    noted: Operation | None = None  # the same, on disk
+    noted: Operation | None = None  # the answers of a form so far, on disk
+    noting: asyncio.Lock = field(default_factory=asyncio.Lock)
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while a decision is on its way to the agent
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -80,7 +83,8 @@ class Asks:
                 entry = self._open[ask.id] = _Open(ask, session, grant, shown=True)
                 entry.noted = noted.get(ask.id)
                 if entry.noted:
-                    entry.answers = {int(number): tuple(answer) for number, answer in entry.noted.data.items()}
+                    answers = {int(number): tuple(answer) for number, answer in entry.noted.data.items()}
+                    entry.ask = replace(ask, answers=answers)
                 if expected := self._expected.pop(ask.id, None):
                     expected.set()
 
@@ -146,28 +150,28 @@ class Asks:
             await self._decide(entry, Decision("reject", message=TOO_LATE.format(hours=seconds / 3600)), None)
         return refused
 
-    async def withdraw(self, run: RunId, request_id: str = "") -> None:
-        """The request was answered elsewhere; without `request_id`: the run has ended."""
+    async def withdraw(self, run: RunId, request_id: str = "") -> bool:
+        """The request was answered elsewhere; without `request_id`: the run has ended. Whether people saw it open."""
+        seen = False
         for entry in list(self._open.values()):
             if entry.ask.run == run and request_id in {"", entry.ask.request.id}:
                 self._over(entry)
                 if entry.shown and not entry.deciding.locked():  # else whoever decides settles it
+                    seen = True
                     await self._settle(entry, WITHDRAWN, None)
+        return seen
 
     async def press(self, ask: AskId, reply: str, text: str, person: Person, place: Place) -> Ask:
         """A person's decision. Raises NotFound when it is not open any more, UsageError when it makes no sense."""
         entry = self._open.get(ask) or await self._coming(ask)
         if entry is None:
             raise NotFound("This is not open any more.", "It was decided already, or its run has ended.")
-        if one := _ONE_QUESTION.fullmatch(reply):
-            text = one[2] or text
-            reply = "answer"
-            complete = await self._answer_one(entry, int(one[1]), text, person)
-            if complete is None:
-                return entry.ask
-            decision = complete
-        else:
-            decision = to_decision(entry.ask.request, reply, text)
+        if reply == WHY and isinstance(entry.ask.request, PermissionRequest):
+            await self._audience.ask_why(entry.ask, place)
+            return entry.ask
+        decision = await self._filled_in(entry, reply, text)
+        if decision is None:
+            return entry.ask
         if entry.deciding.locked():
             raise NotFound("Somebody else decided this a moment ago.")
         async with entry.deciding:
@@ -189,19 +193,37 @@ class Asks:
                 await expected.wait()
         return self._open.get(ask)
 
-    async def _answer_one(self, entry: _Open, number: int, text: str, person: Person) -> Decision | None:
-        """Note one answer of several; the decision when it was the last."""
+    async def _filled_in(self, entry: _Open, reply: str, text: str) -> Decision | None:
+        """The decision that was pressed or typed; None: an answer of a form, which waits for the others.
+
+        Raises UsageError.
+        """
         request = entry.ask.request
-        if not isinstance(request, QuestionRequest) or number >= len(request.questions) or not text.strip():
-            raise UsageError("That is no answer to this request.", "Use the choices shown with it.")
-        entry.answers[number] = _answer(request.questions[number], text.strip())
-        if len(entry.answers) == len(request.questions):
-            return Decision("answer", answers=tuple(entry.answers[each] for each in sorted(entry.answers)))
+        choice = _CHOICE.fullmatch(reply)
+        if not isinstance(request, QuestionRequest) or not (choice or reply in {"text", "send"}):
+            return to_decision(request, reply, text)
+        if not is_form(request):
+            return to_decision(request, "answer", _chosen(request.questions[0], choice) if choice else text)
+        async with entry.noting:
+            if reply == "send":
+                return _form(entry.ask)
+            if choice:
+                answers = _toggled(request, entry.ask.answers, int(choice[1]), int(choice[2]))
+            else:
+                answers = _typed(request, entry.ask.answers, text)
+            filled = replace(entry.ask, answers=answers)
+            if not is_sent(request) and not open_questions(filled):
+                return _form(filled)
+            await self._note(entry, answers)
+        return None
+
+    async def _note(self, entry: _Open, answers: Mapping[int, tuple[str, ...]]) -> None:
         if entry.noted is None:
             entry.noted = await self._store.begin(ANSWERS, entry.ask.id, {})
-        entry.noted = await self._store.step_done(entry.noted, "answered", {str(number): entry.answers[number]})
-        await self._audience.answered(entry.ask, number, ", ".join(entry.answers[number]), person.name)
-        return None
+        data = {str(number): answer for number, answer in answers.items()}
+        entry.noted = await self._store.step_done(entry.noted, "answered", data)
+        entry.ask = replace(entry.ask, answers=answers)
+        await self._audience.revised(entry.ask)
 
     async def _decide(self, entry: _Open, decision: Decision, person: Person | None) -> Ask:
         """Tell the agent, then everybody. When the agent cannot be told, the request stays open."""
@@ -271,3 +293,48 @@ def _answer(question: Question, text: str) -> tuple[str, ...]:
             raise UsageError(f"“{question.text}” takes one choice.", "Answer with one number, or in your own words.")
         return tuple(question.choices[int(part) - 1].label for part in parts)
     return (text,)
+
+
+def _chosen(question: Question, choice: re.Match[str]) -> str:
+    if not 1 <= int(choice[2]) <= len(question.choices):
+        raise UsageError("That is no answer to this request.", "Use the choices shown with it.")
+    return choice[2]
+
+
+def _toggled(
+    request: QuestionRequest, answers: Mapping[int, tuple[str, ...]], number: int, choice: int
+) -> dict[int, tuple[str, ...]]:
+    """One choice of a form pressed."""
+    if number >= len(request.questions) or not 1 <= choice <= len(request.questions[number].choices):
+        raise UsageError("That is no answer to this request.", "Use the choices shown with it.")
+    question, before = request.questions[number], answers.get(number, ())
+    label = question.choices[choice - 1].label
+    if not question.multiple:
+        return {**answers, number: (label,)}
+    kept = {*before, label} if label not in before else {*before} - {label}
+    shown = [each.label for each in question.choices]
+    own = [answer for answer in before if answer not in shown]
+    return {**answers, number: (*(each for each in shown if each in kept), *own)}
+
+
+def _typed(request: QuestionRequest, answers: Mapping[int, tuple[str, ...]], text: str) -> dict[int, tuple[str, ...]]:
+    """Words for a form: `2: …` for one of its questions, a line for each, or for the first that is open."""
+    questions = request.questions
+    if len(questions) > 1 and (one := _ONE_OF_THEM.fullmatch(text)) and 1 <= int(one[1]) <= len(questions):
+        number = int(one[1]) - 1
+        return {**answers, number: _answer(questions[number], one[2].strip())}
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(questions) > 1 and len(lines) == len(questions):
+        return {number: _answer(questions[number], line) for number, line in enumerate(lines)}
+    if not text.strip():
+        raise UsageError("That is no answer to this request.", "Use the choices shown with it.")
+    number = next((number for number in range(len(questions)) if not answers.get(number)), 0)
+    return {**answers, number: _answer(questions[number], text.strip())}
+
+
+def _form(ask: Ask) -> Decision:
+    still = open_questions(ask)
+    if still:
+        asked = " · ".join(f"“{question.text}”" for question in still)
+        raise UsageError(f"Still open: {asked}", "Choose, or reply in your own words; then send.")
+    return Decision("answer", answers=tuple(ask.answers[number] for number in range(len(ask.request.questions))))

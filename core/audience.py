@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.journal import Journal
 from core.live import Complain, LiveSlot
-from core.model import Document, Place, Session, SessionKey
+from core.model import Document, Place, Session, SessionKey, Verbosity
 from core.ports import Ask, ChatPort, Clock, Delivery, RunHeader, RunReport, Store
 from core.progress import Progress
 
@@ -58,7 +58,7 @@ class Audience:
         show = Show(header)
         self._on_air[header.session.key.key] = show
         for place in await self._store.places(header.session.key):
-            self._add(show, place)
+            await self._add(show, place)
         return show
 
     async def attach(self, place: Place, key: SessionKey) -> None:
@@ -66,7 +66,16 @@ class Audience:
         await self._store.attach(place, key)
         show = self._on_air.get(key.key)
         if show:
-            self._add(show, place)
+            await self._add(show, place)
+
+    async def set_verbosity(self, place: Place, verbosity: Verbosity) -> None:
+        """From now on, the run on air included."""
+        await self._store.set_verbosity(place, verbosity)
+        key = await self._store.session_at(place)
+        show = self._on_air.get(key.key) if key else None
+        if show and (slot := show.slots.pop(place, None)):
+            await slot.stop()
+            await self._add(show, place)
 
     async def detach(self, place: Place) -> None:
         """Stop showing anything there."""
@@ -136,10 +145,13 @@ class Audience:
         """Show the request in every place."""
         await self._in_each(await self._store.places(ask.session), lambda chat, place: chat.ask(place, ask))
 
-    async def answered(self, ask: Ask, number: int, chosen: str, by: str) -> None:
-        """Show everywhere that one question of several has its answer."""
-        places = await self._store.places(ask.session)
-        await self._in_each(places, lambda chat, place: chat.answered(place, ask, number, chosen, by))
+    async def revised(self, ask: Ask) -> None:
+        """Show everywhere what is chosen so far."""
+        await self._in_each(await self._store.places(ask.session), lambda chat, place: chat.revised(place, ask))
+
+    async def ask_why(self, ask: Ask, place: Place) -> None:
+        """Ask for the reason of a reject, where it was pressed."""
+        await self._in_each([place], lambda chat, at: chat.ask_why(at, ask))
 
     async def settle_ask(self, ask: Ask, by: str) -> None:
         """Show everywhere who decided what."""
@@ -174,12 +186,13 @@ class Audience:
             self._complain(f"{place} could not be reached", error)
             return False
 
-    def _add(self, show: Show, place: Place) -> None:
+    async def _add(self, show: Show, place: Place) -> None:
         chat = self._chats.get(place.platform)
         if chat is None or place in show.slots:
             return
+        verbosity = await self._store.verbosity(place)
         try:
-            message = chat.live(place, show.header)
+            message = chat.live(place, replace(show.header, verbosity=verbosity))
         except Exception as error:  # noqa: BLE001  the run is shown in its other places
             self._complain(f"{place} could not be reached", error)
             return

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core import rules, view
 from core.errors import AgentError
-from core.events import Asked, Outcome
-from core.model import BaseSession, Decision, Document, PermissionRequest, PermissionRule, Project
+from core.events import Outcome
+from core.model import AgentRequest, BaseSession, Decision, Document, PermissionRequest, PermissionRule, Project
 from core.ports import AgentPort, AgentRun, Clock, Operation, Store, Workspace
-from core.progress import Progress, fold
+from core.unattended import run_unattended
 
 Tell = Callable[[Document], Awaitable[None]]
 
@@ -101,17 +100,14 @@ class Bases:
             system=view.FOR_THE_AGENT,  # the same as its forks get: cached prompts are shared by prefix
             rules=project.permissions,
         )
-        progress = Progress()
-        async with aclosing(self._agent.run(run)) as events:
-            async for event in events:
-                progress = fold(progress, event)
-                if isinstance(event, Asked):
-                    allowed = (
-                        isinstance(event.request, PermissionRequest)
-                        and rules.verdict(event.request, project.permissions) == rules.ALLOW
-                    )
-                    decision = Decision("once") if allowed else Decision("reject", message=view.BASE_READS_ONLY)
-                    await self._agent.decide(base.agent_id, project.path, event.request.id, decision)
+
+        def answer(request: AgentRequest) -> Decision:
+            allowed = isinstance(request, PermissionRequest) and (
+                rules.verdict(request, project.permissions) == rules.ALLOW
+            )
+            return Decision("once") if allowed else Decision("reject", message=view.BASE_READS_ONLY)
+
+        progress = await run_unattended(self._agent, run, answer)
         if progress.outcome is not Outcome.DONE:
             raise AgentError(
                 f"The base session of {project.ref} could not be prepared: {progress.error or progress.outcome}",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core import commands, refs
 from core.access import Role
 from core.commands import Command
 from core.errors import NotFound, UsageError
-from core.model import Attachment, Inbound, Person, Project, Session
+from core.model import Attachment, Document, Inbound, Person, Project, Run, Session
 from core.people import People
 from core.ports import Store
 from core.projects import Projects
@@ -26,6 +27,20 @@ class Caller:
     context: RefContext
     row: int | None = None  # of the inbox: names what this message makes, so that it is made once
     attachments: tuple[Attachment, ...] = ()
+
+
+async def _nobody(_said: Document) -> None:
+    """A worktree that is brought back for a look says nothing about it."""
+
+
+def numbered(session: Session, runs: Sequence[Run], number: str) -> Run:
+    """The run a person named. Raises NotFound."""
+    run = next((run for run in runs if str(run.number) == number.lstrip("#")), None)
+    if run is None:
+        raise NotFound(
+            f"{session.key} has no run `{number[:20]}`.", f"It has {len(runs)}; see `/status {session.key}`."
+        )
+    return run
 
 
 class Callers:
@@ -68,6 +83,17 @@ class Callers:
         if session is None:
             raise NotFound(f"{command.ref} has no session.", f"`/start {command.ref.ref} …` makes one; see `/list`.")
         return session
+
+    async def at_work(self, command: Command, caller: Caller) -> Session:
+        """The same, begun and with its worktree there: that of an archived one is brought back.
+
+        Raises NotFound, UsageError, WorkspaceError.
+        """
+        session = await self.meant(command, caller)
+        if not session.agent_id:
+            raise UsageError(f"{session.key} has not begun yet.", f"See `/status {session.key}`.")
+        project = await self._projects.get(session.key.ref.project)
+        return await self._sessions.prepare(session.key, project, _nobody)
 
     async def project_meant(self, text: str, caller: Caller) -> Project:
         """The project named, else the one stood in, else the only one. Raises NotFound, UsageError, RefError."""

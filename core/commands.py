@@ -22,6 +22,19 @@ class Need(enum.Enum):
     MUST = "must"
 
 
+class Group(enum.Enum):
+    """What `help` lists together, in its order."""
+
+    BEGIN = "Begin"
+    STEER = "While it works"
+    LOOK = "Look"
+    CHOOSE = "Choose"
+    FINISH = "Finish"
+    SHOW = "Where it shows"
+    PEOPLE = "You and others"
+    UPKEEP = "Upkeep"
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """`--name VALUE`, or a flag when it has no `value`."""
@@ -43,6 +56,7 @@ class Spec:
 
     name: str
     summary: str
+    group: Group
     role: Role
     ref: Need = Need.NO
     message: Need = Need.NO
@@ -86,6 +100,7 @@ TABLE: tuple[Spec, ...] = (
     Spec(
         "start",
         "open a thread for an issue: worktree, fork of the base session, first prompt",
+        Group.BEGIN,
         Role.DRIVER,
         ref=Need.MAY,
         message=Need.MAY,
@@ -98,6 +113,7 @@ TABLE: tuple[Spec, ...] = (
     Spec(
         "new",
         "the same for work that has no issue yet",
+        Group.BEGIN,
         Role.DRIVER,
         message=Need.MUST,
         message_name="title",
@@ -109,6 +125,7 @@ TABLE: tuple[Spec, ...] = (
     Spec(
         "continue",
         "next prompt to the issue's session, from any place",
+        Group.BEGIN,
         Role.DRIVER,
         ref=Need.MAY,
         message=Need.MUST,
@@ -119,6 +136,7 @@ TABLE: tuple[Spec, ...] = (
     Spec(
         "fork",
         "branch the session into its own worktree and git branch",
+        Group.BEGIN,
         Role.DRIVER,
         ref=Need.MAY,
         message=Need.MAY,
@@ -130,10 +148,31 @@ TABLE: tuple[Spec, ...] = (
         runs=True,
         in_order=True,
     ),
-    Spec("stop", "abort the run; keeps what was done", Role.DRIVER, ref=Need.MAY, examples=("stop",)),
+    Spec("stop", "abort the run; keeps what was done", Group.STEER, Role.DRIVER, ref=Need.MAY, examples=("stop",)),
+    Spec(
+        "queue",
+        "what waits behind the run: `clear`, `cancel 5`, or `now 5`, which interrupts and goes on with it",
+        Group.STEER,
+        Role.DRIVER,
+        ref=Need.MAY,
+        message=Need.MAY,
+        message_name="clear|cancel RUN|now RUN",
+        examples=("queue", "queue now 5"),
+    ),
+    Spec(
+        "btw",
+        "ask on the side: answered from what the session knows, which is neither disturbed nor changed",
+        Group.STEER,
+        Role.DRIVER,
+        ref=Need.MAY,
+        message=Need.MUST,
+        message_name="question",
+        examples=("btw which files have you looked at?",),
+    ),
     Spec(
         "retry",
         "run the last prompt again after a failure or stop",
+        Group.STEER,
         Role.DRIVER,
         ref=Need.MAY,
         options=(
@@ -145,29 +184,180 @@ TABLE: tuple[Spec, ...] = (
         runs=True,
         in_order=True,
     ),
-    Spec("status", "this session: state, branch, runs, what waits", Role.VIEWER, ref=Need.MAY, examples=("status",)),
+    Spec(
+        "status",
+        "this session: state, branch, runs, what waits",
+        Group.LOOK,
+        Role.VIEWER,
+        ref=Need.MAY,
+        examples=("status",),
+    ),
     Spec(
         "diff",
         "what the session has changed: a summary, and the patch as a file",
+        Group.LOOK,
         Role.VIEWER,
         ref=Need.MAY,
-        examples=("diff", f"diff {REF}"),
+        options=(Option("run", "what one run has changed; `last` for the last", "RUN"),),
+        examples=("diff", "diff --run last", f"diff {REF}"),
     ),
     Spec(
-        "list", "all sessions, forks below what they were forked from", Role.VIEWER, examples=("list",), anywhere=True
+        "details",
+        "what a run did: tools with their output, what the model thought",
+        Group.LOOK,
+        Role.VIEWER,
+        ref=Need.MAY,
+        options=(Option("run", "that run instead of the last", "RUN"),),
+        examples=("details", "details --run 3"),
+    ),
+    Spec(
+        "undo",
+        "take the last run back: files and conversation",
+        Group.LOOK,
+        Role.DRIVER,
+        ref=Need.MAY,
+        options=(Option("run", "only if that is the last run", "RUN"),),
+        examples=("undo",),
+    ),
+    Spec(
+        "redo",
+        "bring back what `undo` took",
+        Group.LOOK,
+        Role.DRIVER,
+        ref=Need.MAY,
+        options=(Option("run", "only if that is the next to come back", "RUN"),),
+        examples=("redo",),
+    ),
+    Spec(
+        "model",
+        "which model the session works with, and which there are",
+        Group.CHOOSE,
+        Role.DRIVER,
+        ref=Need.MAY,
+        message=Need.MAY,
+        message_name="model|default",
+        options=(Option("variant", "of the model, e.g. how hard it thinks", "NAME"),),
+        examples=("model", "model anthropic/claude-opus-4-5", "model opus"),
+        in_order=True,
+    ),
+    Spec(
+        "agent",
+        "which of opencode's agents the session works with, and which there are",
+        Group.CHOOSE,
+        Role.DRIVER,
+        ref=Need.MAY,
+        message=Need.MAY,
+        message_name="agent|default",
+        examples=("agent", "agent plan"),
+        in_order=True,
+    ),
+    Spec(
+        "compact",
+        "summarise the conversation to free context",
+        Group.CHOOSE,
+        Role.DRIVER,
+        ref=Need.MAY,
+        options=(Option("retry", "and run the last prompt again"),),
+        examples=("compact",),
+    ),
+    Spec(
+        "permissions",
+        "standing rules of the session: list them, allow or deny something, withdraw one",
+        Group.CHOOSE,
+        Role.DRIVER,
+        ref=Need.MAY,
+        message=Need.MAY,
+        message_name="allow|deny PERMISSION [PATTERN]|withdraw NUMBER",
+        examples=("permissions", "permissions allow bash git *", "permissions withdraw 1"),
+        in_order=True,
+    ),
+    Spec(
+        "budget",
+        "what the session may cost, or with --day what you may spend in a day",
+        Group.CHOOSE,
+        Role.DRIVER,
+        ref=Need.MAY,
+        message=Need.MAY,
+        message_name="amount|off",
+        options=(
+            Option("day", "yours, for each day, in all sessions"),
+            Option("person", "somebody's, for each day; for admins", "ID"),
+        ),
+        examples=("budget 2$", "budget off", "budget --day 10$"),
+    ),
+    Spec(
+        "commit",
+        "commit what the session has changed, after showing it",
+        Group.FINISH,
+        Role.DRIVER,
+        ref=Need.MAY,
+        message=Need.MAY,
+        options=(
+            Option("yes", "without asking", short="y"),
+            Option("as", "only if the files are as in this snapshot", "SNAPSHOT"),
+        ),
+        examples=("commit", "commit add the login form"),
+    ),
+    Spec(
+        "push",
+        "push the session's branch, after showing what",
+        Group.FINISH,
+        Role.DRIVER,
+        ref=Need.MAY,
+        options=(
+            Option("yes", "without asking", short="y"),
+            Option("as", "only if the branch is at this commit", "COMMIT"),
+        ),
+        examples=("push",),
+    ),
+    Spec(
+        "pr",
+        "open a pull request with the agent's summary, after showing it; its checks are reported here",
+        Group.FINISH,
+        Role.DRIVER,
+        ref=Need.MAY,
+        message=Need.MAY,
+        message_name="title",
+        options=(
+            Option("yes", "without asking", short="y"),
+            Option("draft", "as a draft"),
+            Option("as", "only if the branch is at this commit", "COMMIT"),
+        ),
+        examples=("pr", "pr --draft", "pr Add the login form"),
+    ),
+    Spec(
+        "verbosity",
+        "how much progress this place shows",
+        Group.SHOW,
+        Role.DRIVER,
+        message=Need.MAY,
+        message_name="quiet|normal|detailed",
+        examples=("verbosity quiet",),
+    ),
+    Spec(
+        "list",
+        "all sessions, forks below what they were forked from",
+        Group.LOOK,
+        Role.VIEWER,
+        examples=("list",),
+        anywhere=True,
     ),
     Spec(
         "watch",
         "attach this place to an existing session",
+        Group.SHOW,
         Role.VIEWER,
         ref=Need.MUST,
         examples=(f"watch {REF}",),
         in_order=True,
     ),
-    Spec("unwatch", "detach this place from its session", Role.VIEWER, examples=("unwatch",), in_order=True),
+    Spec(
+        "unwatch", "detach this place from its session", Group.SHOW, Role.VIEWER, examples=("unwatch",), in_order=True
+    ),
     Spec(
         "init",
         "make a project's base session; --force makes it anew",
+        Group.UPKEEP,
         Role.ADMIN,
         message=Need.MAY,
         message_name="project",
@@ -180,6 +370,7 @@ TABLE: tuple[Spec, ...] = (
     Spec(
         "prune",
         "compare with opencode and git, repair, and list what belongs to nothing; --force removes that",
+        Group.UPKEEP,
         Role.ADMIN,
         options=(Option("force", "remove what can be removed"),),
         examples=("prune", "prune --force"),
@@ -187,6 +378,7 @@ TABLE: tuple[Spec, ...] = (
     Spec(
         "destroy",
         "delete a session with its worktree and branch; refuses to lose work unless forced",
+        Group.UPKEEP,
         Role.ADMIN,
         ref=Need.MAY,
         message=Need.MAY,
@@ -201,6 +393,7 @@ TABLE: tuple[Spec, ...] = (
     Spec(
         "archive",
         "remove a session's worktree, keep its branch and conversation; the next prompt brings it back",
+        Group.UPKEEP,
         Role.DRIVER,
         ref=Need.MAY,
         examples=(f"archive {REF}",),
@@ -208,6 +401,7 @@ TABLE: tuple[Spec, ...] = (
     Spec(
         "export",
         "write a session into a file: conversation, branch, uncommitted changes",
+        Group.UPKEEP,
         Role.ADMIN,
         ref=Need.MUST,
         examples=(f"export {REF}",),
@@ -215,6 +409,7 @@ TABLE: tuple[Spec, ...] = (
     Spec(
         "import",
         "take a session from such a file",
+        Group.UPKEEP,
         Role.ADMIN,
         message=Need.MUST,
         message_name="file",
@@ -223,6 +418,7 @@ TABLE: tuple[Spec, ...] = (
     Spec(
         "send",
         "put a file of the worktree into the thread; meant for the agent",
+        Group.SHOW,
         Role.DRIVER,
         message=Need.MUST,
         message_name="path",
@@ -231,14 +427,23 @@ TABLE: tuple[Spec, ...] = (
     Spec(
         "why",
         "why your last message (or the one you reply to) was queued, refused, ignored or failed",
+        Group.LOOK,
         Role.VIEWER,
         examples=("why",),
         anywhere=True,
     ),
-    Spec("whoami", "your person id, as a line for the configuration", Role.NONE, examples=("whoami",), anywhere=True),
+    Spec(
+        "whoami",
+        "your person id, as a line for the configuration",
+        Group.PEOPLE,
+        Role.NONE,
+        examples=("whoami",),
+        anywhere=True,
+    ),
     Spec(
         "pair",
         "become the first admin with the code that `kugetsu run` printed; for admins: make somebody known by theirs",
+        Group.PEOPLE,
         Role.NONE,
         message=Need.MUST,
         message_name="code",
@@ -246,10 +451,13 @@ TABLE: tuple[Spec, ...] = (
         examples=("pair 1a2b3c4d", "pair --role driver 1a2b3c4d"),
         anywhere=True,
     ),
-    Spec("doctor", "check everything and say what to do", Role.DRIVER, examples=("doctor",), anywhere=True),
+    Spec(
+        "doctor", "check everything and say what to do", Group.UPKEEP, Role.DRIVER, examples=("doctor",), anywhere=True
+    ),
     Spec(
         "help",
         "all commands, or one with examples",
+        Group.PEOPLE,
         Role.NONE,
         message=Need.MAY,
         message_name="command",

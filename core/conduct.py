@@ -9,7 +9,7 @@ from dataclasses import replace
 from core import commands, refs, rules, view, view_life
 from core.access import Role
 from core.audience import Audience
-from core.callers import Caller, Callers
+from core.callers import Caller, Callers, numbered
 from core.commands import Command
 from core.ending import Ending
 from core.errors import KugetsuError, NotFound, RefError, SessionExists, UsageError
@@ -119,7 +119,11 @@ class Conductor:
         """
         async with self._naming:
             made = await self._store.open_operations(kind=MADE)
-            names = {operation.subject: refs.parse_session(str(operation.data["session"])) for operation in made}
+            names = {
+                operation.subject: refs.parse_session(str(operation.data["session"]))
+                for operation in made
+                if "session" in operation.data  # not what an `undo` has noted
+            }
             source = source_of(caller.row)
             if source in names:
                 return names[source], True
@@ -170,7 +174,7 @@ class Conductor:
         name = refs.parse_name(command.option("name")) if command.option("name") else ""
         parent = await self._callers.meant(command, caller)
         project = await self._projects.get(parent.key.ref.project)
-        at = await self._run_numbered(parent, command.option("at")) if command.option("at") else None
+        at = await self._runnumbered(parent, command.option("at")) if command.option("at") else None
         message = checked(command.message) if command.message else ""
 
         def free(taken: Sequence[SessionKey]) -> SessionKey:
@@ -203,8 +207,21 @@ class Conductor:
             return await self._leave(session, run, caller)
         if command.option("allow"):
             await self._allow(session, run, caller)
-        elif run.state is RunState.DONE:
+        else:
+            self._must_want_retry(session, run)
+        return await self._again(run, session, caller)
+
+    async def retry_last(self, caller: Caller, session: Session) -> Reply:
+        """Its last prompt once more. Raises NotFound, UsageError."""
+        run = await self._to_retry(session, "")
+        self._must_want_retry(session, run)
+        return await self._again(run, session, caller)
+
+    def _must_want_retry(self, session: Session, run: Run) -> None:
+        if run.state is RunState.DONE and not run.undone:
             raise UsageError(f"Run {run.number} of {session.key.tag} was answered.", "Say what to do next instead.")
+
+    async def _again(self, run: Run, session: Session, caller: Caller) -> Reply:
         place = await self._prompts.show(caller, session)
         return await self._prompts.accept(session, run.prompt, caller, place, attachments=run.attachments)
 
@@ -213,7 +230,7 @@ class Conductor:
         runs = await self._store.runs(session.key)
         if not runs:
             raise NotFound(f"{session.key} has had no prompt yet.", f"Give it one: `/continue {session.key} …`.")
-        run = _numbered(session, runs, number) if number else runs[-1]
+        run = numbered(session, runs, number) if number else runs[-1]
         if not run.state.over:
             raise UsageError(f"Run {run.number} of {session.key.tag} is not over yet.", "`/stop` ends it.")
         again = next((later for later in runs if later.number > run.number and later.prompt == run.prompt), None)
@@ -256,8 +273,8 @@ class Conductor:
         data = session_data(session, places)
         return Reply(view.exists(session, places, offers), ok=False, code=error.code, data=data)
 
-    async def _run_numbered(self, session: Session, number: str) -> Run:
-        run = _numbered(session, await self._store.runs(session.key), number)
+    async def _runnumbered(self, session: Session, number: str) -> Run:
+        run = numbered(session, await self._store.runs(session.key), number)
         if not run.snapshot_after:
             raise UsageError(f"The files after run {run.number} were not recorded.", "Fork at its end, without `--at`.")
         return run
@@ -265,13 +282,3 @@ class Conductor:
 
 def _no_longer_failed(session: Session) -> Session:
     return replace(session, state=SessionState.IDLE) if session.state is SessionState.FAILED else session
-
-
-def _numbered(session: Session, runs: Sequence[Run], number: str) -> Run:
-    """Raises NotFound."""
-    run = next((run for run in runs if str(run.number) == number.lstrip("#")), None)
-    if run is None:
-        raise NotFound(
-            f"{session.key} has no run `{number[:20]}`.", f"It has {len(runs)}; see `/status {session.key}`."
-        )
-    return run

@@ -138,7 +138,7 @@ class Inbox:
             return await self._backlog.decide(rest, press)
         placed = await self._placing.press(press)
         reply = await self._reception.press(placed)
-        if reply.run is not None or reply.place is not None or reply.data is not None or not reply.ok:
+        if not reply.passing:
             await self._answer_press(placed, reply)
         return reply
 

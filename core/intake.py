@@ -15,6 +15,9 @@ from core.model import AskId, Attachment, Document, Inbound, RunId, SessionKey
 from core.offers import Offers
 from core.ports import Ask, Clock, Press, Reply, Store, source_of
 
+# Buttons that stand below the end of every run: what they say is made when they are pressed.
+_LOOKS = {"details": "/details --run {number} {key}", "diff": "/diff --run {number} {key}"}
+
 Handler = Callable[[Command, Caller], Awaitable[Reply]]  # raises KugetsuError for what the person must be told
 
 
@@ -81,7 +84,8 @@ class Reception:
             kind, _, number = press.button.partition(":")
             if kind in {"stop", "wait"} and number.isdecimal():
                 return await self._about_run(kind, RunId(int(number)), press)
-            line = await self._offers.line(press.button)
+            about = _LOOKS.get(kind) if number.isdecimal() else None
+            line = await self._look(about, RunId(int(number))) if about else await self._offers.line(press.button)
             if line is not None:
                 said = Inbound(
                     press.place.platform,
@@ -98,17 +102,24 @@ class Reception:
             return refusal(error)
         except Exception as error:  # noqa: BLE001  as for messages
             return self._defect(f"button “{press.button[:80]}”", error)
-        return Reply(view.decided(ask))
+        return Reply(view.decided(ask), passing=True)
 
     async def _about_run(self, kind: str, run: RunId, press: Press) -> Reply:
         self._must_drive(press)
         if kind == "wait":
-            return Reply(view.waits())
+            return Reply(view.waits(), passing=True)
         stopped = await self._stop(run)
         if stopped is None:
             raise NotFound("That run is not going any more.", "")
         await self._store.audit(press.person.id, "stop", stopped.key, press.place, f"run {run}")
-        return Reply(view.stopping(stopped))
+        return Reply(view.stopping(stopped), passing=True)
+
+    async def _look(self, line: str, run: RunId) -> str:
+        """What a button below the end of a run's message says. Raises NotFound."""
+        found = await self._store.run(run)
+        if found is None:
+            raise NotFound("That run is not known any more.")
+        return line.format(number=found.number, key=found.session)
 
     def _must_drive(self, press: Press) -> None:
         if self._callers.role(press.person) < Role.DRIVER:

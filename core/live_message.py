@@ -151,7 +151,8 @@ class RunMessage:
         self._live.account.budget.forget(self._key)
         await self._left()
         if self._post:
-            last = Outgoing(self._live.messenger.pages(view_run.over(report))[0], silent=True)
+            page = self._live.messenger.pages(view_run.over(report))[0]
+            last = Outgoing(page, view_run.looks(report), silent=True)
             self._live.outbox.close(self._post, last)
 
     async def _in_turns(self, show: Callable[[], Awaitable[None]]) -> None:

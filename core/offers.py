@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import secrets
 
-from core import rules, view
+from core import rules, view, view_trouble
 from core.errors import AgentInDoubt
 from core.model import Button, Run, RunState, Session, SessionState
 from core.ports import Store
+
+# What the buttons below a failure say.
+_REMEDIES = {
+    view_trouble.RETRY: ("Retry", "{retry}"),
+    view_trouble.MODEL: ("Choose a model", "/model {key}"),
+    view_trouble.AGENT: ("Choose an agent", "/agent {key}"),
+    view_trouble.COMPACT: ("Compact and retry", "/compact --retry {key}"),
+    view_trouble.GO_ON: ("Go on", "/continue {key} -- " + view_trouble.GO_ON_PROMPT),
+}
 
 
 class Offers:
@@ -42,11 +51,22 @@ class Offers:
         if run.state is not RunState.DONE and run.error != view.CUT_GOES_ON:
             # Of a start that had no effect there is no record to retry.
             begins = not session.agent_id and not session.key.name
-            line = f"/start {session.key} -- {run.prompt}" if begins else f"/retry {what}"
-            buttons.append(await self.make("Retry", line))
+            retry = f"/start {session.key} -- {run.prompt}" if begins else f"/retry {what}"
+            remedy = view_trouble.remedy(run.error_code)
+            for offer in remedy.offers if remedy else (view_trouble.RETRY,):
+                label, line = _REMEDIES[offer]
+                buttons.append(await self.make(label, line.format(retry=retry, key=session.key)))
         if rules.allowing(run.refused):
             buttons.append(await self.make(view.retry_with(run.refused), f"/retry --allow {what}"))
         return tuple(buttons)
+
+    async def entry(self, run: Run, *, numbered: bool = False) -> tuple[Button, Button]:
+        """What can be done about a run that waits; `numbered` where several are listed. Raises StoreError."""
+        number = f" {run.number}" if numbered else ""
+        return (
+            await self.make(f"Cancel{number}", f"/queue {run.session} cancel {run.number}"),
+            await self.make(f"Send{number} now", f"/queue {run.session} now {run.number}"),
+        )
 
     async def line(self, button: str) -> str | None:
         """What pressing says; None for a button that is not an offer, or too old. Raises StoreError."""

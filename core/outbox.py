@@ -10,7 +10,7 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core import delivery, view, view_chat
@@ -37,6 +37,16 @@ _PRIORITY = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """What a message is to look like."""
+
+    post: Post
+    out: Outgoing
+    closes: bool = False  # for good
+    attempts: int = 0
+
+
 class Outbox:
     """Of one messenger. `rehome` is told of places where nothing can be shown any more."""
 
@@ -57,7 +67,7 @@ class Outbox:
         self._fault = fault
         self._complain = complain
         self._posts: defaultdict[Place, deque[Post]] = defaultdict(deque)
-        self._edits: defaultdict[Place, deque[tuple[Post, Outgoing]]] = defaultdict(deque)
+        self._edits: defaultdict[Place, deque[_Edit]] = defaultdict(deque)
         self._pumps: dict[Place, asyncio.Task[None]] = {}
         self._withdrawn: set[str] = set()  # requests
         self._beside = Beside()
@@ -98,8 +108,19 @@ class Outbox:
 
     def close(self, post: Post, last: Outgoing) -> None:
         """Have `post`, which is shown, end as `last`; after that it is closed."""
-        self._edits[post.place].append((post, last))
-        self._wake(post.place)
+        self._change(_Edit(post, last, closes=True))
+
+    def revise(self, post: Post, now: Outgoing) -> None:
+        """Have `post`, which is shown or about to be, look like `now`; only the newest look is ever sent."""
+        self._change(_Edit(post, now))
+
+    def _change(self, edit: _Edit) -> None:
+        edits = self._edits[edit.post.place]
+        outdated = [old for old in edits if old.post.key == edit.post.key and not old.closes]
+        for old in outdated:
+            edits.remove(old)
+        edits.append(edit)
+        self._wake(edit.post.place)
 
     def withdraw(self, ask: str) -> None:
         """A request that is still to be sent is not sent any more, also if an attempt under way fails."""
@@ -270,34 +291,36 @@ class Outbox:
             waiting.popleft()
 
     async def _edit_next(self, place: Place) -> float:
-        """Show the end of the oldest message that is to show it."""
+        """Change the message that waits longest for that."""
         edits = self._edits[place]
-        post, last = edits[0]
+        edit = edits[0]
+        post = edit.post
         shown = await self._store.post(post.key)
         try:
             if shown and shown.state in {PostState.SENDING, PostState.UNKNOWN}:
                 shown = await self._found_or_dropped(await self.doubted(shown))
             if shown and shown.message:
                 async with self._turn(shown, Priority.NOTICE):
-                    await self._messenger.edit(shown.place, shown.message, last)
-                    self._fault("post closed")
+                    await self._messenger.edit(shown.place, shown.message, edit.out)
+                    self._fault("post closed" if edit.closes else "post revised")
         except (StoreError, ChatDenied):
             raise
         except ChatFormat as error:
-            if last.page.format:
-                edits[0] = (post, replace(last, page=last.page.plain))
+            if edit.out.page.format:
+                _put_in_place(edits, edit, replace(edit, out=replace(edit.out, page=edit.out.page.plain)))
                 return 0.0
             self._complain(f"{post.kind} {post.key} could not be closed in {place}", error)
         except KugetsuError as error:
             if error.retryable:
-                tried = replace(post, attempts=post.attempts + 1)
-                edits[0] = (tried, last)
-                edits.rotate(-1)
+                tried = replace(edit, attempts=edit.attempts + 1)
+                if _put_in_place(edits, edit, tried):
+                    edits.rotate(-1)
                 return 0.0 if isinstance(error, ChatLimited) else delivery.pause(tried.attempts)
             if not isinstance(error, MessageGone | PlaceGone):
                 self._complain(f"{post.kind} {post.key} could not be closed in {place}", error)
-        edits.popleft()
-        if shown and shown.state is PostState.SENT:
+        if edit in edits:
+            edits.remove(edit)
+        if edit.closes and shown and shown.state is PostState.SENT:
             await self._record(shown.in_state(PostState.CLOSED))
         return 0.0
 
@@ -342,3 +365,11 @@ class Outbox:
                 await self._clock.sleep(1.0)
             else:
                 return
+
+
+def _put_in_place(edits: deque[_Edit], before: _Edit, now: _Edit) -> bool:
+    """False: a newer look has come in its place meanwhile."""
+    if before not in edits:
+        return False
+    edits[edits.index(before)] = now
+    return True

@@ -64,7 +64,9 @@ class Overview:
         waiting = sum(run.state is RunState.QUEUED for run in runs)
         data = session_data(session, places) | {"runs": [run_data(run) for run in runs], "waiting": waiting}
         links = await self._links(session, places)
-        return Reply(view.status(session, runs, waiting, places, links, self._clock.now()), data=data)
+        spent = await self._store.spent_in(session.key)
+        data |= {"model": session.model, "agent": session.agent, "cost": spent, "budget": session.budget}
+        return Reply(view.status(session, runs, waiting, places, links, spent, self._clock.now()), data=data)
 
     async def _links(self, session: Session, places: Sequence[Place]) -> list[str]:
         token = self._offers.token()

@@ -12,7 +12,7 @@ from core.messages import PostKind, is_chain
 from core.model import Inbound, PermissionRequest
 from core.offers import Offers
 from core.ports import Ask, Press, Store
-from core.relay import question_of
+from core.relay import WHY
 
 _ALLOWS = {"yes": "once", "y": "once", "ok": "once", "allow": "once", "once": "once", "always": "always"}
 _REJECTS = ("no", "reject", "deny")
@@ -67,7 +67,7 @@ class Placing:
         if post is None or post.kind is not PostKind.ASK or post.ask is None:
             return None
         ask = next((ask for ask in await self._store.open_asks() if ask.id == post.ask), None)
-        button = _button(ask, question_of(post.key), inbound.text) if ask else None
+        button = _button(ask, post.key, inbound.text) if ask else None
         if ask is None or button is None:
             return None
         reply, text = button
@@ -87,10 +87,12 @@ class Placing:
         return await self._offers.line(token.strip()) or inbound.text
 
 
-def _button(ask: Ask, question: int, text: str) -> tuple[str, str] | None:
-    """(reply, its text), or None for what is no answer to a permission request."""
+def _button(ask: Ask, replied_to: str, text: str) -> tuple[str, str] | None:
+    """(reply, its text), or None for what is no answer to a permission request. `replied_to` is the message's key."""
     if not isinstance(ask.request, PermissionRequest):
-        return (f"q{question}", text)
+        return ("text", text)
+    if replied_to.startswith(WHY):
+        return ("reject", text.strip())
     word, _, rest = text.strip().partition(" ")
     word = word.lower().strip(".,!:")
     if word in _ALLOWS and not rest:

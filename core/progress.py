@@ -46,6 +46,7 @@ class Progress:
     model: str = ""
     tokens: Tokens = field(default_factory=Tokens)
     cost: float = 0.0
+    context: int = 0  # tokens of the conversation after the last step
     outcome: Outcome | None = None
     error_code: str = ""
     error: str = ""
@@ -98,7 +99,12 @@ def fold(progress: Progress, event: AgentEvent) -> Progress:
         case Metered(Tokens(0, 0, 0, 0, 0), 0):
             return progress
         case Metered():
-            return replace(progress, tokens=progress.tokens + event.tokens, cost=progress.cost + event.cost)
+            return replace(
+                progress,
+                tokens=progress.tokens + event.tokens,
+                cost=progress.cost + event.cost,
+                context=event.context or progress.context,
+            )
         case Finished():
             return replace(
                 progress,

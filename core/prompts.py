@@ -11,7 +11,9 @@ from core.callers import Caller
 from core.errors import QueueFull, UsageError
 from core.mailbox import Mailboxes
 from core.model import Attachment, Document, Place, Run, RunState, Session, SessionState
+from core.offers import Offers
 from core.ports import Reply, Store, source_of
+from core.spending import Spending
 
 MAX_PROMPT_BYTES = 2 * 1024 * 1024  # above what any model's context holds; a message's size must not hurt the store
 
@@ -22,11 +24,20 @@ class Prompts:
     """The queue's way in."""
 
     def __init__(
-        self, store: Store, mailboxes: Mailboxes, audience: Audience, queue_depth: int, debug_log: DebugLog
+        self,
+        store: Store,
+        mailboxes: Mailboxes,
+        audience: Audience,
+        spending: Spending,
+        offers: Offers,
+        queue_depth: int,
+        debug_log: DebugLog,
     ) -> None:
         self._store = store
         self._mailboxes = mailboxes
         self._audience = audience
+        self._spending = spending
+        self._offers = offers
         self._queue_depth = queue_depth
         self._debug_log = debug_log
         self._queueing = asyncio.Lock()  # a place in the queue is counted and taken in one go
@@ -50,12 +61,13 @@ class Prompts:
     ) -> Reply:
         """Queue a prompt, with the caller's files unless others are given. `once`: a repeated start adds no second.
 
-        Raises UsageError, NotFound (gone), QueueFull.
+        Raises UsageError, NotFound (gone), QueueFull, OverBudget.
         """
         files = caller.attachments if attachments is None else attachments
         text = checked(text or (view.ONLY_FILES if files else ""))
         if session.state is SessionState.GONE:
             raise view_life.lost(session)
+        await self._spending.check(session, caller.inbound.person.id)
         async with self._queueing:
             waiting = await self._store.unfinished_runs(session.key)
             run = next((run for run in waiting if once and run.prompt == text), None)
@@ -75,8 +87,9 @@ class Prompts:
             self._debug_log(session.slug)
         self._mailboxes.wake(session.key)
         position = len(waiting) if run not in waiting else 0
-        document = receipt or Document("")
-        return Reply(view.queued(position, run) if position else document, place=place, run=run.id)
+        if position:
+            receipt = view.queued(position, run, await self._offers.entry(run))
+        return Reply(receipt or Document(""), place=place, run=run.id)
 
     def _refuse_full(self, session: Session, waiting: list[Run]) -> None:
         queued = sum(run.state is RunState.QUEUED for run in waiting)

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from core import view, view_chat, view_run
+from core import view, view_ask, view_chat, view_run
 from core.asks import ANSWERS, WITHDRAWN
 from core.audience import Audience
 from core.inbox import Inbox
@@ -20,7 +20,7 @@ from core.model import CONSOLE, Run, RunState, SessionKey, SessionState
 from core.offers import Offers
 from core.outbox import DECIDED
 from core.ports import MADE, Ask, Clock, RunReport, Store, source_of
-from core.relay import Relay, question_of
+from core.relay import Relay
 
 
 class Recovery:
@@ -150,4 +150,4 @@ class Recovery:
             return
         ask = await self._store.ask(post.ask) if post.ask is not None else None
         if ask:
-            relay.close(post, view_run.settled(ask, question_of(post.key), ask.decided_by or ""))
+            relay.close(post, view_ask.settled(ask, ask.decided_by or ""))

@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from core import view_chat, view_run
+from core import view_ask, view_chat, view_run
 from core.budget import Account, Ledger, Priority
 from core.delivery import Fault
 from core.errors import ChatDoubt, KugetsuError
 from core.live import Complain
 from core.live_message import LiveMessages
-from core.messages import Mark, Messenger, Outgoing, Post, PostKind, PostState, is_chain
+from core.messages import Mark, Messenger, Outgoing, Page, Post, PostKind, PostState, is_chain
 from core.model import Document, Inbound, Place, Run, RunState, Session
 from core.outbox import Outbox
 from core.ports import Ask, Clock, LiveMessage, Operation, Reply, RunHeader, RunReport, Store
@@ -27,6 +27,7 @@ from core.tasks import Beside
 WHOLE_ABOVE = 5  # messages of an answer, above which it comes as a file too
 THREAD_PATIENCE = 15.0  # seconds for a thread to be opened before the work goes on in the chat itself
 THREAD = "thread"
+ASKED, WHY = "ask", "why"  # what the keys of a request's messages begin with
 
 
 class Relay:
@@ -90,7 +91,7 @@ class Relay:
 
     def link(self, place: Place, token: str) -> str:
         """See ChatPort."""
-        return self.messenger.link(place) or self.messenger.invitation(token)
+        return self.messenger.link(place) or (self.messenger.invitation(token) if token else "")
 
     async def renamed(self, session: Session) -> None:
         """The session has another title; its threads get it as soon as the platform's limits let them."""
@@ -148,54 +149,48 @@ class Relay:
             self.mark(place, run.message, Mark.DONE if run.state is RunState.DONE else Mark.FAILED)
 
     async def ask(self, place: Place, ask: Ask) -> None:
-        """One message a question, ringing; of a long one the beginning before it.
+        """One message, ringing; of a long one the beginning before it.
 
         What a process that died has shown is shown again: what was pressed meanwhile went nowhere.
         """
         shown = [post for post in await self._asked(place, ask) if post.state is PostState.SENT]
-        posts = [
-            post for number, asking in enumerate(view_run.asking(ask)) for post in self._ask(place, ask, number, asking)
-        ]
-        again = [
-            replace(
-                post, key=f"{post.key}:{post.id}", id=0, state=PostState.PENDING, message="", created=self._clock.now()
-            )
-            for post in shown
-        ]
-        await self._outbox.add([*posts, *again])
-        for post in shown:
-            self.close(post, view_run.asked_again(ask, question_of(post.key)))
-
-    def _ask(self, place: Place, ask: Ask, number: int, asking: view_run.Asking) -> list[Post]:
-        now, pages = self._clock.now(), self.messenger.pages(asking.markdown)
+        asking, now = view_ask.asking(ask), self._clock.now()
+        pages = self.messenger.pages(asking.markdown)
         before = [
-            Post(f"asked:{ask.id}:{number}:{place}:{at}", place, PostKind.NOTICE, page, now, run=ask.run)
+            Post(f"asked:{ask.id}:0:{place}:{at}", place, PostKind.NOTICE, page, now, run=ask.run)
             for at, page in enumerate(pages[:-1])
         ]
-        last = Post(
-            key=f"ask:{ask.id}:{number}:{place}",
-            place=place,
-            kind=PostKind.ASK,
-            page=pages[-1],
-            created=now,
-            buttons=asking.rows,
-            silent=False,
-            run=ask.run,
-            ask=ask.id,
-        )
-        return [*before, last]
+        last = self._question(f"{ASKED}:{ask.id}:0:{place}", place, ask, pages[-1], silent=False)
+        last = replace(last, buttons=asking.rows)
+        again = [replace(last, key=f"{post.key}:{post.id}") for post in shown if post.key.startswith(ASKED)]
+        await self._outbox.add([*before, last, *again])
+        for post in shown:
+            self.close(post, view_ask.asked_again(ask))
 
-    async def answered(self, place: Place, ask: Ask, number: int, chosen: str, by: str) -> None:
-        """One question of several has its answer."""
+    def _question(self, key: str, place: Place, ask: Ask, page: Page, *, silent: bool) -> Post:
+        return Post(key, place, PostKind.ASK, page, self._clock.now(), silent=silent, run=ask.run, ask=ask.id)
+
+    async def revised(self, place: Place, ask: Ask) -> None:
+        """In place."""
+        asking = view_ask.asking(ask)
+        page = self.messenger.pages(asking.markdown)[-1]
         for post in await self._asked(place, ask):
-            if question_of(post.key) == number:
-                self.close(post, view_run.answered(ask, number, chosen, by))
+            if post.key.startswith(ASKED):
+                self._outbox.revise(post, Outgoing(page, asking.rows, silent=True))
+
+    async def ask_why(self, place: Place, ask: Ask) -> None:
+        """A message to reply to; one at a time."""
+        posts = await self._asked(place, ask)
+        if any(post.key.startswith(WHY) for post in posts):
+            return
+        page = self.messenger.pages(view_ask.ask_why(ask))[0]
+        await self._outbox.add([self._question(f"{WHY}:{ask.id}:0:{place}", place, ask, page, silent=True)])
 
     async def settle_ask(self, place: Place, ask: Ask, by: str) -> None:
         """In place, in every message of it; what is not shown yet never is."""
         self._outbox.withdraw(ask.id)
         for post in await self._asked(place, ask):
-            self.close(post, view_run.settled(ask, question_of(post.key), by))
+            self.close(post, view_ask.settled(ask, by))
 
     # ── for the inbox ──────────────────────────────────────────────────────────────────────────
 
@@ -294,10 +289,7 @@ class Relay:
 
     async def _asked(self, place: Place, ask: Ask) -> list[Post]:
         posts = await self._store.posts_of(ask=ask.id)
-        # A question that had its answer shows in the end that all were turned down.
-        again = ask.decision is not None and ask.decision.reply != "answer"
-        states = {PostState.CLOSED} if not again else set()
-        return [post for post in posts if post.place == place and post.state not in states]
+        return [post for post in posts if post.place == place and post.state is not PostState.CLOSED]
 
     async def _asked_in(self, place: Place, run: Run) -> bool:
         """Whether the message that asked is in that thread; one that opened it was written elsewhere in the chat."""
@@ -345,8 +337,3 @@ class Relay:
             await call()
         except KugetsuError as error:
             self._complain(what, error)
-
-
-def question_of(key: str) -> int:
-    """Which question of its request a message shows, counted from 0; by the message's key."""
-    return int(key.split(":")[2])

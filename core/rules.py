@@ -31,8 +31,11 @@ def allowing(refused: Iterable[Refusal]) -> list[PermissionRule]:
 
 
 def granted(session: Session, rules: Iterable[PermissionRule]) -> Session:
-    """With more standing rules; those it has already stay where they are."""
-    return replace(session, rules=tuple(dict.fromkeys((*session.rules, *rules))))
+    """With more standing rules, after those it has: the last one that matches counts."""
+    new = tuple(dict.fromkeys(rules))
+    about = {(rule.permission, rule.pattern) for rule in new}
+    kept = (rule for rule in session.rules if (rule.permission, rule.pattern) not in about)
+    return replace(session, rules=(*kept, *new))
 
 
 def _answer(permission: str, pattern: str, rules: Sequence[PermissionRule]) -> str:

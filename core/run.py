@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 
 from core import rules, view, view_life
 from core.asks import Asks, refusal
 from core.audience import Audience
-from core.errors import AgentError, AgentSessionGone, KugetsuError, NotFound
-from core.events import AgentEvent, Asked, Outcome, Refused, Said, Settled, Started
+from core.errors import AgentError, AgentSessionGone, Busy, KugetsuError, NotFound
+from core.events import AgentEvent, Asked, Metered, Outcome, Refused, Said, Settled, Started
 from core.journal import Journal
 from core.live import Complain
 from core.model import (
@@ -33,8 +34,9 @@ from core.projects import Projects
 from core.run_record import RunRecord
 from core.run_state import Choices, Live
 from core.sessions import Fault, Sessions
+from core.spending import Spending
 from core.stalls import Stalls
-from core.tasks import to_the_end
+from core.tasks import Beside, to_the_end
 
 INTERNAL = "internal"  # error code of a defect of ours
 
@@ -53,6 +55,7 @@ class Runs:
         asks: Asks,
         offers: Offers,
         stalls: Stalls,
+        spending: Spending,
         journal: Journal,
         clock: Clock,
         choices: Choices,
@@ -67,6 +70,7 @@ class Runs:
         self._audience = audience
         self._asks = asks
         self._stalls = stalls
+        self._spending = spending
         self._journal = journal
         self._clock = clock
         self._choices = choices
@@ -74,21 +78,48 @@ class Runs:
         self._complain = complain
         self._prompting = prompting  # told of each session before its prompt: what names its debug log
         self._record = RunRecord(
-            store, workspace, sessions, audience, asks, offers, journal, clock, choices, fault, complain
+            store, workspace, sessions, audience, asks, offers, journal, clock, choices, fault, complain, spending.over
         )
         self._slots = asyncio.Semaphore(choices.max_concurrent)
         self._live: dict[str, Live] = {}
         self._checkouts: dict[str, asyncio.Lock] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by session: for runs, and `alone`
+        self._enders: dict[str, Callable[[], Awaitable[None]]] = {}  # of what `alone` does
+        self._beside = Beside()
         self._handing_over = False
         self._told: set[str] = set()  # keys of sessions whose people know what cannot be asked
 
     async def next(self, key: SessionKey) -> bool:
         """Drive the session's oldest waiting run to its end. False when none waits."""
-        unfinished = await self._store.unfinished_runs(key)
-        # One under way that is not ours was left by a process that died; what carries on goes before what waits.
-        run = min(unfinished, key=lambda run: (run.state is RunState.QUEUED, run.prompt != view.CARRY_ON), default=None)
-        if run is None:
-            return False
+        async with self._turns[key.key]:
+            run = min(await self._store.unfinished_runs(key), key=turn, default=None)
+            if run is None:
+                return False
+            await self._drive(key, run)
+        return True
+
+    @asynccontextmanager
+    async def alone(self, session: Session, end: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[None]:
+        """Nothing runs in the session and its checkout meanwhile; what is said waits. `end` is how `stop` ends it.
+
+        Raises Busy.
+        """
+        key, mine = session.key, self._turns[session.key.key]
+        waiting = await self._store.unfinished_runs(key)
+        if waiting or mine.locked():
+            raise Busy(f"{key.tag} is at work.", "Wait for the end, or `/stop` it first.")
+        checkout = self._checkout(session)
+        if isinstance(checkout, asyncio.Lock) and checkout.locked():
+            raise Busy("Another session works in this checkout.", "Wait for its end: the project has no worktrees.")
+        async with mine, checkout:
+            if end:
+                self._enders[key.key] = end
+            try:
+                yield
+            finally:
+                self._enders.pop(key.key, None)
+
+    async def _drive(self, key: SessionKey, run: Run) -> None:
         live = self._live[key.key] = Live(run)
         try:
             task = live.task = asyncio.create_task(self._perform(live), name=f"run {run.id} of {key}")
@@ -103,11 +134,13 @@ class Runs:
                 elif live.show:
                     await self._audience.leave(live.show)
                 raise
+            if live.taken_out:
+                return
             # An answer that is there is recorded and shown before we leave.
             await to_the_end(self._finish(live, task, Outcome.STOPPED))
         finally:
             del self._live[key.key]
-        return True
+            self._spending.over(run.id)
 
     def hand_over(self) -> list[SessionKey]:
         """From here on, runs that end with this process stay under way for the next one. Returns whose they are."""
@@ -119,12 +152,17 @@ class Runs:
         live = next((live for live in self._live.values() if live.run.id == run), None)
         return live.run.session if live and await self.stop(live.run.session) else None
 
-    async def stop(self, key: SessionKey) -> bool:
-        """Abort the run under way and wait until the agent has stopped. False when none is."""
+    async def stop(self, key: SessionKey, why: str = "", spare: RunId | None = None) -> bool:
+        """Abort the run under way, unless it is `spare`, and wait until the agent has stopped. False when none is."""
         live = self._live.get(key.key)
+        if live and live.run.id == spare:
+            return False
+        if live is None and (end := self._enders.get(key.key)):
+            await end()
+            return True
         if live is None or live.task is None or live.task.done():
             return False
-        live.stopping = True
+        live.stopping, live.why = True, why
         if live.prompted:
             await self._abort(live, live.task)
         live.task.cancel()
@@ -142,6 +180,8 @@ class Runs:
         project = await self._projects.get(key.ref.project)
         # The checkout first: a run that waits for its turn there must not keep a slot from others.
         async with self._checkout(live.session), self._slots:
+            if live.run.state is RunState.QUEUED:  # since it was taken, what was before it may have spent all
+                await self._spending.check(live.session, live.run.person)
             live.session = session = await self._sessions.prepare(
                 key, project, lambda said: self._audience.tell(key, said)
             )
@@ -152,19 +192,24 @@ class Runs:
             if live.run.state is not RunState.QUEUED:
                 known = await self._recovered(live, session, project)
             else:
-                await self._note_sending(live)
+                if not await self._note_sending(live):
+                    return
                 self._fault("prompt recorded")
             live.show = await self._audience.open(RunHeader(live.run, session, live.run.person))
             await self._follow(live, session, project, known)
 
-    async def _note_sending(self, live: Live) -> None:
-        """With the prompt as it is now: until here an edit of its message changes it."""
+    async def _note_sending(self, live: Live) -> bool:
+        """With the prompt as it is now: until here an edit of its message changes it. False: it waits no more."""
         message, started, before = self._agent.new_message_id(), self._clock.now(), live.run.snapshot_before
 
         def sending(now: Run) -> Run:
+            if now.state is not RunState.QUEUED:
+                return now  # taken out of the queue meanwhile
             return replace(now, message_id=message, state=RunState.SENDING, started=started, snapshot_before=before)
 
         live.run = await self._store.change_run(live.run.id, sending) or live.run
+        live.taken_out = live.run.message_id != message
+        return not live.taken_out
 
     async def _tell_what_cannot_be_asked(self, key: SessionKey) -> None:
         if key.key not in self._told:
@@ -198,6 +243,10 @@ class Runs:
                     continue
                 if isinstance(event, Started) and event.message_id:
                     live.run = replace(live.run, message_id=event.message_id)  # forks at this run go by it
+                if isinstance(event, Started) and event.model:
+                    self._beside.start(self._learn_limit(live, session, event.model))
+                if isinstance(event, Metered) and event.cost:
+                    self._beside.start(self._spent(live, live.progress.cost + event.cost))
                 if first:
                     beside.create_task(self._record.mark(live))
                     first = False
@@ -237,6 +286,26 @@ class Runs:
         except KugetsuError as error:
             # The run goes on; opencode still waits, and the thread knows why.
             await self._audience.tell(key, view.error(error))
+
+    async def _learn_limit(self, live: Live, session: Session, model: str) -> None:
+        """How much the model holds: for people, so nothing waits for it."""
+        try:
+            known = await self._agent.models(session.directory)
+            live.context_limit = next((each.context for each in known if each.id == model), 0)
+        except KugetsuError as error:
+            self._complain(f"how much {model} holds could not be learnt", error)
+
+    async def _spent(self, live: Live, cost: float) -> None:
+        key = live.run.session
+        try:
+            said, stop = await self._spending.metered(live.run, cost)
+            if stop and said and not live.stopping:
+                if self._live.get(key.key) is live:  # else it has ended meanwhile, and the next one is not to blame
+                    await self.stop(key, said.markdown)
+            elif said:
+                await self._audience.tell(key, said)
+        except KugetsuError as error:  # on a full disk the run goes on
+            self._complain(f"what {key} may spend could not be looked up", error)
 
     async def _watch(self, live: Live, session: Session, agent_run: AgentRun) -> None:
         await self._stalls.watch(
@@ -296,18 +365,31 @@ class Runs:
             session.directory,
             live.run.message_id,
             live.run.prompt,
-            model=self._choices.model,
-            agent=self._choices.agent,
+            model=session.model or self._choices.model,
+            agent=session.agent or self._choices.agent,
+            variant=session.variant,
             system=view.FOR_THE_AGENT,
             attachments=live.run.attachments,
             rules=_standing(project, session),
         )
+
+    async def close(self) -> None:
+        """What goes on beside the runs ends."""
+        await self._beside.close()
 
     def _checkout(self, session: Session) -> AbstractAsyncContextManager[object]:
         """Sessions that share the project's checkout take turns."""
         if session.branch:
             return nullcontext()
         return self._checkouts.setdefault(str(session.directory), asyncio.Lock())
+
+
+def turn(run: Run) -> tuple[bool, bool, bool, int]:
+    """The order in which a session's runs have their turn.
+
+    One under way that nobody drives was left by a process that died; what carries on goes before what waits.
+    """
+    return (run.state is RunState.QUEUED, run.prompt != view.CARRY_ON, not run.urgent, run.number)
 
 
 def _standing(project: Project, session: Session | None) -> tuple[PermissionRule, ...]:

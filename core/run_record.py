@@ -5,17 +5,18 @@ An answer is in the store before any chat has it; what must be recorded is tried
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from core import view
+from core import view, view_trouble
 from core.asks import Asks
 from core.audience import Audience
 from core.errors import AgentSessionGone, FolderGone, StoreError, WorkspaceError
 from core.events import Outcome
 from core.journal import Journal
 from core.live import Complain
-from core.model import Button, Place, Project, Run, RunState, Session, SessionState
+from core.model import Button, Place, Project, Run, RunId, RunState, Session, SessionState
 from core.offers import Offers
 from core.ports import Clock, RunHeader, RunReport, Store, Workspace
 from core.run_state import Choices, Live
@@ -47,7 +48,9 @@ class RunRecord:
         choices: Choices,
         fault: Fault,
         complain: Complain,
+        counted: Callable[[RunId], None],
     ) -> None:
+        """`counted` is told when the cost of a run is in the store."""
         self._store = store
         self._workspace = workspace
         self._sessions = sessions
@@ -59,11 +62,12 @@ class RunRecord:
         self._choices = choices
         self._fault = fault
         self._complain = complain
+        self._counted = counted
 
     async def withdraw(self, live: Live, request_id: str = "") -> None:
         """A request is no longer open; without `request_id`: the run has ended."""
         try:
-            await self._asks.withdraw(live.run.id, request_id)
+            live.waited |= await self._asks.withdraw(live.run.id, request_id)
         except StoreError as error:  # on a full disk the run goes on
             self._complain(f"the end of a request of {live.run.session} could not be recorded", error)
 
@@ -102,24 +106,27 @@ class RunRecord:
             state=run_state,
             ended=self._clock.now(),
             text=progress.text,
-            error=progress.error or (view.STOPPED if run_state is RunState.STOPPED else ""),
+            error=_said(live, run_state),
             error_code=progress.error_code,
             model=progress.model,
             cost=progress.cost,
             tokens=progress.tokens,
             refused=tuple(dict.fromkeys(live.refused)),  # an agent may try the same twice
+            context=progress.context,
+            context_limit=live.context_limit,
         )
         show = live.show
         if session:
             show = show or await self._audience.open(RunHeader(live.run, session, live.run.person))
-        if session and live.recovered and run_state is RunState.CUT:
+        if session and run_state is RunState.CUT and (live.recovered or live.waited):
             await self._carry_on(live)
         places = await self._store.places(live.run.session) if session else []
         await self._save_surely(live, session_state, places)
         self._fault("answer recorded")
         if live.session and show:
             files_changed = await self._files_changed(live)
-            report = RunReport(live.run, live.session, files_changed, await self._buttons(live.run, live.session))
+            buttons = await self._buttons(live.run, live.session)
+            report = RunReport(live.run, live.session, files_changed, buttons, progress.steps)
             await self._audience.close(show, report)
             await self._sessions.abandon(live.session.key)
 
@@ -155,6 +162,7 @@ class RunRecord:
             try:
                 await self._store.enqueue(live.run.id, places)
                 await self._store.save_run(live.run)
+                self._counted(live.run.id)
                 await self._enter(live, state)
             except StoreError as error:
                 if not told:
@@ -200,3 +208,12 @@ class RunRecord:
         except WorkspaceError as error:
             self._complain(f"the changed files of {session.key} could not be counted", error)
             return None
+
+
+def _said(live: Live, state: RunState) -> str:
+    """How it ended, for people."""
+    if live.why:
+        return live.why
+    if live.progress.error or view_trouble.remedy(live.progress.error_code):
+        return view_trouble.explained(live.progress.error_code, live.progress.error)
+    return view.STOPPED if state is RunState.STOPPED else ""

@@ -20,10 +20,14 @@ class Live:
     show: Show | None = None
     task: asyncio.Task[None] | None = None
     prompted: bool = False
+    taken_out: bool = False  # of the queue, before it was sent
     stopping: bool = False
+    why: str = ""  # it was stopped, for people; empty: because somebody said so
+    context_limit: int = 0  # tokens the run's model holds, once that is known
     refused: list[Refusal] = field(default_factory=list)
     recovered: bool = False  # another process began it
     heard: int = 0  # events of the agent so far
+    waited: bool = False  # for people, whom opencode then asked no more: another client decided, or it died
 
     def advance(self, progress: Progress) -> None:
         """Take the new state and have every place show it; never waits."""

@@ -24,6 +24,7 @@ from core.errors import AgentSessionGone, SessionExists, UsageError
 from core.model import Document, MessageId, Project, Run, Session, SessionId, SessionKey, SessionState
 from core.ports import AgentPort, AgentSession, Clock, Operation, Store, Workspace
 from core.projects import names
+from core.standing import conversation_ends_before
 
 Tell = Callable[[Document], Awaitable[None]]
 Fault = Callable[[str], None]  # called after every effect and every record; a no-op in production
@@ -79,9 +80,9 @@ class Sessions:
             )
         if not parent.agent_id:
             raise UsageError(f"{parent.key} was never started through, so there is nothing to fork.", "Retry it first.")
-        data: dict[str, Any] = {"source": parent.agent_id}
+        runs = await self._store.runs(parent.key)
+        data: dict[str, Any] = {"source": parent.agent_id, "before": conversation_ends_before(parent, runs) or ""}
         if at:
-            runs = await self._store.runs(parent.key)
             following = next((run for run in runs if run.number > at.number and run.message_id), None)
             data |= {"before": following.message_id if following else "", "snapshot": at.snapshot_after}
         title = title_of(message) or parent.title
@@ -123,8 +124,8 @@ class Sessions:
         await self._agent.rename_session(session.agent_id, session_title(session))
         await self._agent.settle_directory(session.agent_id, session.directory)
         self._fault("directory")
-        session = replace(session, state=SessionState.IDLE, updated=self._clock.now())
-        await self._store.save_session(session)
+        at = self._clock.now()
+        session = await self._changed(session, lambda now: replace(now, state=SessionState.IDLE, updated=at))
         await self._store.end(operation)
         self._fault("ready")
         return session
@@ -185,6 +186,8 @@ class Sessions:
             await self._store.save_session(session)
         else:
             session = await self.named(key, project, title, parent)
+            if parent:  # what people chose for it holds for what comes of it
+                session = replace(session, model=parent.model, variant=parent.variant, agent=parent.agent)
             await self._store.add_session(session)
         self._under_way.add(key.key)
         self._fault("intent")
@@ -273,10 +276,16 @@ class Sessions:
                 before = MessageId(operation.data.get("before", "")) or None
                 forked = await self._agent.fork_session(source, session.directory, before)
                 self._fault("fork made")
-            session = replace(session, agent_id=forked.id, parent_id=source, updated=self._clock.now())
-            await self._store.save_session(session)
+            fork, at = forked.id, self._clock.now()
+            session = await self._changed(
+                session, lambda now: replace(now, agent_id=fork, parent_id=source, updated=at)
+            )
             self._fault("fork")
         return session
+
+    async def _changed(self, session: Session, change: Callable[[Session], Session]) -> Session:
+        """Nothing but that: people may choose something for it meanwhile. One removed meanwhile stays removed."""
+        return await self._store.change_session(session.key, change) or change(session)
 
     async def _made_before_a_crash(self, operation: Operation, source: SessionId) -> AgentSession | None:
         """The fork a process made that died before it could note it: opencode names forks after their source."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from core import commands
+from core import commands, money
 from core.access import Role
 from core.errors import KugetsuError, NotAllowed
 from core.model import (
@@ -19,6 +19,7 @@ from core.model import (
     Project,
     Refusal,
     Run,
+    RunState,
     Session,
     SessionKey,
 )
@@ -77,9 +78,9 @@ def shared(ref: IssueRef, existing: Session | None, offers: Sequence[Button]) ->
     return Document(f"`/start {ref} what is to be done` starts it; without words, from its own text.", tuple(offers))
 
 
-def queued(position: int, run: Run) -> Document:
+def queued(position: int, run: Run, offers: Sequence[Button]) -> Document:
     """`position` 1 is the next one."""
-    return Document(f"Queued at {position}: run {run.number} starts when the one before has ended.")
+    return Document(f"Queued at {position}: run {run.number} starts when the one before has ended.", tuple(offers))
 
 
 def waits_for_slot(limit: int) -> str:
@@ -235,7 +236,7 @@ def retry_with(refused: Sequence[Refusal]) -> str:
 def decided(ask: Ask) -> Document:
     """Who decided what, for the person who pressed."""
     if ask.decision is None:
-        return Document("Noted; the other questions are still open.")
+        return Document("Reply with your reason." if isinstance(ask.request, PermissionRequest) else "Noted.")
     words = {"once": "Allowed once", "always": "Always allowed from now on", "reject": "Rejected", "answer": "Answered"}
     reply = ask.decision.reply
     return Document(f"{words.get(reply, reply)}: {request_line(ask.request)}")
@@ -245,12 +246,19 @@ def decided(ask: Ask) -> Document:
 
 
 def status(
-    session: Session, runs: Sequence[Run], waiting: int, places: Sequence[Place], links: Sequence[str], now: datetime
+    session: Session,
+    runs: Sequence[Run],
+    waiting: int,
+    places: Sequence[Place],
+    links: Sequence[str],
+    spent: float,
+    now: datetime,
 ) -> Document:
-    """One session, newest run last."""
+    """One session, newest run last. `spent` in USD, on all of it."""
     lines = [
         f"{session.key} {session.title}".rstrip(),
-        f"{session.state} · {_age(now - session.updated)} · {len(runs)} runs · ${sum(run.cost for run in runs):.4f}",
+        f"{session.state} · {_age(now - session.updated)} · {len(runs)} runs · {_costs(session, spent)}",
+        *_works_with(session, runs),
         f"worktree `{session.directory}`" + (f" · branch `{session.branch}`" if session.branch else ""),
         f"session `{session.agent_id or 'not made yet'}`",
     ]
@@ -259,11 +267,31 @@ def status(
     if places:
         lines.append("shown in " + ", ".join(str(place) for place in places))
     lines += links
-    over = [run for run in runs if run.state.over]
+    over = [run for run in runs if run.state.over and (run.started or run.state is not RunState.STOPPED)]
     if over:
         last = over[-1]
-        lines += ["", f"Run {last.number} {last.state}: {first_line(last.prompt)}", "", last.error or last.text]
+        undone = ", undone" if last.undone else ""
+        lines += ["", f"Run {last.number} {last.state}{undone}: {first_line(last.prompt)}", "", last.error or last.text]
     return Document("\n".join(lines).rstrip())
+
+
+def _costs(session: Session, spent: float) -> str:
+    return money.text_of(spent) + (f" of {money.text_of(session.budget)}" if session.budget else "")
+
+
+def _works_with(session: Session, runs: Sequence[Run]) -> list[str]:
+    """Model, agent, tokens, and how full the context is, as far as they are known."""
+    last = next((run for run in reversed(runs) if run.context), None)
+    tokens = sum(run.tokens.total for run in runs)
+    model = session.model or next((run.model for run in reversed(runs) if run.model), "")
+    parts = [f"`{model}`" + (f" ({session.variant})" if session.variant else "")] if model else []
+    parts += [f"agent `{session.agent}`"] if session.agent else []
+    parts += [f"{tokens:,} tokens"] if tokens else []
+    if last and last.context_limit:
+        parts.append(f"{last.context:,} of {last.context_limit:,} ({last.context / last.context_limit:.0%}) of context")
+    elif last:
+        parts.append(f"{last.context:,} tokens of context")
+    return [" · ".join(parts)] if parts else []
 
 
 def sessions(found: Sequence[Session], now: datetime) -> Document:
@@ -299,10 +327,13 @@ def whoami(person: Person, role: Role) -> Document:
 
 
 def help_all(role: Role) -> Document:
-    """One line a command the person may use."""
-    specs = [spec for spec in commands.TABLE if role >= spec.role]
-    lines = [f"`/{spec.usage}` — {spec.summary}" for spec in specs]
-    return Document("\n".join([*lines, "", "Any other line is the next instruction to the session shown here."]))
+    """The commands the person may use, short enough for a phone."""
+    lines = ["Write what is to be done next, or:"]
+    for group in commands.Group:
+        names = [f"/{spec.name}" for spec in commands.TABLE if spec.group is group and role >= spec.role]
+        if names:
+            lines.append(f"**{group.value}** {' '.join(names)}")
+    return Document("\n".join([*lines, "`/help start` tells about one of them. `!` works as `/` does."]))
 
 
 def help_one(spec: commands.Spec) -> Document:

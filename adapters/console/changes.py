@@ -29,6 +29,7 @@ def started(thread: str, header: RunHeader) -> wire.Started:
         title=session.title,
         prompt=run.prompt,
         asker=header.asker,
+        verbosity=header.verbosity.value,
     )
 
 
@@ -48,7 +49,10 @@ def changes(thread: str, run: int, before: Progress, after: Progress) -> Iterato
 def _item(thread: str, run: int, known: Item | None, item: Item) -> Iterator[wire.RunEvent]:
     if not isinstance(item, Text):
         if known != item:
-            yield wire.Tool(thread, run, item.id, item.tool, item.state, item.title, item.output, item.error)
+            nested = item.sub_agent is not None
+            yield wire.Tool(
+                thread, run, item.id, item.tool, item.state, item.title, item.output, item.error, nested=nested
+            )
         return
     kind = wire.Reasoning if item.reasoning else wire.Text
     had = known.text if isinstance(known, Text) and known.part == item.part else ""

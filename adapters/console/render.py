@@ -95,10 +95,17 @@ def choices(buttons: Sequence[Button]) -> list[Line]:
 
 def tool(event: wire.Tool, *, mark: str = "") -> Line:
     """`⚙ read README.md ✓`, one line each."""
-    name = (("tool", f"⚙ {one_line(event.tool, 40)}"), ("", f" {one_line(event.title)}" if event.title else ""))
+    nested = "  ↳ " if event.nested else ""
+    name = (("tool", f"{nested}⚙ {one_line(event.tool, 40)}"), ("", f" {one_line(event.title)}" if event.title else ""))
     if event.state == "error":
         return (*name, ("failed", f" ✗ {one_line(event.error)}"))
     return (*name, ("done", " ✓")) if event.state == "completed" else (*name, ("dim", mark))
+
+
+def output(event: wire.Tool, most: int = 5) -> list[Line]:
+    """The end of what a tool printed."""
+    lines = [line for line in clean(event.output).splitlines() if line.strip()]
+    return [(("dim", f"    {one_line(line)}"),) for line in lines[-most:]]
 
 
 def plan(event: wire.Plan) -> list[Line]:
@@ -179,7 +186,7 @@ def duration(seconds: float) -> str:
 
 
 def _count(tokens: Tokens) -> str:
-    total = tokens.input + tokens.output + tokens.reasoning + tokens.cache_read + tokens.cache_write
+    total = tokens.total
     return f"{total / 1000:.1f}k" if total >= 1000 else str(total or "")
 
 

@@ -111,7 +111,8 @@ class Script:
             reply = await self._client.say(text, self.thread)
             self.thread = reply.thread or self.thread
             self._reply(reply, text, streams=wait and reply.run is not None)
-            while reply.buttons and self._ask and not self._json:
+            # What is only offered below something that is done or under way is no question.
+            while reply.buttons and reply.run is None and self._ask and not self._json:
                 chosen = await self._choose(reply)
                 if chosen is None:
                     break

@@ -136,6 +136,9 @@ class ConsoleChat:
         if run is None:
             run = LiveRun(place.thread or str(header.session.key), header, self._broadcast, self._over)
             self._runs[header.run.id] = run
+        elif run.header.verbosity is not header.verbosity:
+            run.header = header
+            self._broadcast(run.thread, [wire.Shows(run.thread, header.verbosity.value)])
         return run
 
     async def answer(self, place: Place, report: RunReport, key: str) -> None:
@@ -147,8 +150,11 @@ class ConsoleChat:
         self._asks[ask.id] = event
         self._broadcast(event.thread, [event])
 
-    async def answered(self, place: Place, ask: Ask, number: int, chosen: str, by: str) -> None:
+    async def revised(self, place: Place, ask: Ask) -> None:
         """Nothing: a terminal puts the questions itself and sends all answers together."""
+
+    async def ask_why(self, place: Place, ask: Ask) -> None:
+        """Nothing: a terminal takes the reason along with the reject."""
 
     async def settle_ask(self, place: Place, ask: Ask, by: str) -> None:
         """Tell who decided."""

@@ -15,30 +15,38 @@ class Transcript:
         self._part = ""  # what is being written
         self._styled = render.Styled()
         self._steps: dict[str, wire.Tool] = {}  # running ones
+        self._verbosity = "normal"
+        self._thought: dict[str, str] = {}  # part → what the model thought and is not printed yet
         self.running = False
 
     @property
     def partial(self) -> str:
         """The unfinished last line of the answer."""
+        if self._quiet:
+            return ""
         return render.clean(self._said.get(self._part, "")[self._printed.get(self._part, 0) :])
 
     @property
     def steps(self) -> list[Line]:
         """What the agent is doing now."""
-        return [render.tool(step, mark=" …") for step in self._steps.values()]
+        return [] if self._quiet else [render.tool(step, mark=" …") for step in self._steps.values()]
 
     def feed(self, event: wire.Event) -> list[Line]:
         """The lines this event completes."""
         match event:
             case wire.Started():
                 self._begin()
+                self._verbosity = event.verbosity
+                return []
+            case wire.Shows():
+                self._verbosity = event.verbosity
                 return []
             case wire.Text():
                 return self._text(event)
             case wire.Tool():
                 return self._tool(event)
             case wire.Plan():
-                return [*self._break(), *render.plan(event)]
+                return [] if self._quiet else [*self._break(), *render.plan(event)]
             case wire.Retry():
                 again = f"… {render.one_line(event.reason)} · tries again in {render.duration(event.next_in)}"
                 return [*self._break(), (("dim", again),)]
@@ -53,24 +61,40 @@ class Transcript:
             case wire.File():
                 return [*self._break(), render.file(event)]
             case wire.Finished():
-                lines = [*self._break(), *render.finished(event)]
+                untold = render.markdown(event.text) if self._quiet and event.text and not self._printed else []
+                lines = [*self._break(), *untold, *render.finished(event)]
                 self._begin()
                 self.running = False
                 return lines
             case wire.Reasoning():
                 self.running = True
-                return []
+                return self._thinking(event)
+
+    @property
+    def _quiet(self) -> bool:
+        return self._verbosity == "quiet"
+
+    def _thinking(self, event: wire.Reasoning) -> list[Line]:
+        if self._verbosity != "detailed":
+            return []
+        text = event.text if event.whole else self._thought.get(event.part, "") + event.text
+        *whole, self._thought[event.part] = text.split("\n")
+        lines = [line for line in whole if line.strip()]
+        return [*self._break(), *((("dim", f"💭 {render.one_line(line)}"),) for line in lines)] if lines else []
 
     def _begin(self) -> None:
         self._said.clear()
         self._printed.clear()
         self._steps.clear()
+        self._thought.clear()
         self._part = ""
         self._styled = render.Styled()
         self.running = True
 
     def _text(self, event: wire.Text) -> list[Line]:
         self.running = True
+        if self._quiet:
+            return []
         lines = self._break() if event.part != self._part else []
         self._part = event.part
         before = self._said.get(event.part, "")
@@ -93,7 +117,10 @@ class Transcript:
             self._steps[event.id] = event
             return []
         self._steps.pop(event.id, None)
-        return [*self._break(), render.tool(event)]
+        if self._quiet:
+            return []
+        more = render.output(event) if self._verbosity == "detailed" else []
+        return [*self._break(), render.tool(event), *more]
 
     def _break(self) -> list[Line]:
         """End the unfinished line, because something else comes below it."""

@@ -105,6 +105,14 @@ class Started(msgspec.Struct, frozen=True, tag_field="type", tag="started"):
     title: str
     prompt: str
     asker: str
+    verbosity: str = "normal"  # quiet | normal | detailed
+
+
+class Shows(msgspec.Struct, frozen=True, tag_field="type", tag="shows"):
+    """How much of a run is shown, from here on."""
+
+    thread: str
+    verbosity: str
 
 
 class Text(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
@@ -138,6 +146,7 @@ class Tool(msgspec.Struct, frozen=True, tag_field="type", tag="tool"):
     title: str = ""
     output: str = ""
     error: str = ""
+    nested: bool = False  # a sub-agent's
 
 
 class Plan(msgspec.Struct, frozen=True, tag_field="type", tag="todo"):
@@ -228,7 +237,7 @@ class Finished(msgspec.Struct, frozen=True, tag_field="type", tag="finished"):
     buttons: tuple[Button, ...] = ()
 
 
-RunEvent = Started | Text | Reasoning | Tool | Plan | Retry
+RunEvent = Started | Shows | Text | Reasoning | Tool | Plan | Retry
 Asking = Permission | Questions
 Event = RunEvent | Asking | Decided | Notice | File | Finished
 Response = Welcome | Reply | Event

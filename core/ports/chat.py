@@ -7,16 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from core.model import (
-    Button,
-    Document,
-    Inbound,
-    Person,
-    Place,
-    Run,
-    RunId,
-    Session,
-)
+from core.events import Step
+from core.model import Button, Document, Inbound, Person, Place, Run, RunId, Session, Verbosity
 from core.ports.store import Ask
 from core.progress import Progress
 
@@ -31,6 +23,7 @@ class RunHeader:
     run: Run
     session: Session
     asker: str  # name for people
+    verbosity: Verbosity = Verbosity.NORMAL  # of the place it is shown in
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +34,7 @@ class RunReport:
     session: Session
     files_changed: int | None = None  # None where nobody counted
     buttons: tuple[Button, ...] = ()  # what can be done about how it ended
+    steps: tuple[Step, ...] = ()  # what the agent did, as far as the process that reports it saw
 
 
 class LiveMessage(Protocol):
@@ -76,7 +70,10 @@ class ChatPort(Protocol):
         """Where a session started by `message` in `origin` is to live; where it lives already, if it does there."""
 
     def link(self, place: Place, token: str) -> str:
-        """A URL that opens the place, or else a direct chat in which `/start <token>` is said; empty without either."""
+        """A URL that opens the place, or else, given a token, a direct chat in which `/start <token>` is said.
+
+        Empty where there is neither.
+        """
 
     async def renamed(self, session: Session) -> None:
         """The session's title has changed."""
@@ -99,8 +96,11 @@ class ChatPort(Protocol):
     async def ask(self, place: Place, ask: Ask) -> None:
         """Show a request, ringing."""
 
-    async def answered(self, place: Place, ask: Ask, number: int, chosen: str, by: str) -> None:
-        """Question `number` of several has its answer; the others are still open."""
+    async def revised(self, place: Place, ask: Ask) -> None:
+        """A form that is shown has other answers now; it is still open."""
+
+    async def ask_why(self, place: Place, ask: Ask) -> None:
+        """Let somebody there say why a request is rejected: what replies to it is the reason."""
 
     async def settle_ask(self, place: Place, ask: Ask, by: str) -> None:
         """Show who decided what (`by` is a name, empty for nobody); buttons are withdrawn."""
@@ -116,6 +116,7 @@ class Reply:
     data: Any = None  # JSON-ready, for scripts: what `--json` prints
     place: Place | None = None  # where the conversation goes on, when that is not where the message came from
     run: RunId | None = None  # the run this message started or queued
+    passing: bool = False  # for who pressed, for a moment: what it changed is shown where it belongs
 
 
 @dataclass(frozen=True, slots=True)

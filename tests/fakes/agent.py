@@ -6,15 +6,15 @@ import asyncio
 import itertools
 import re
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from core.errors import AgentSessionGone, WrongDirectory
+from core.errors import AgentError, AgentSessionGone, WrongDirectory
 from core.events import AgentEvent, Asked, Finished, Outcome, Said, Settled, Started
 from core.model import AgentRequest, Decision, MessageId, PermissionRule, SessionId
-from core.ports import AgentRun, AgentSession, Capabilities, Clock, Known
+from core.ports import AgentModel, AgentProfile, AgentRun, AgentSession, Capabilities, Clock, Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,11 @@ class ScriptedAgent:
         self.raising: dict[str, Exception] = {}  # by method; taken out when raised
         self.hanging: dict[str, asyncio.Event] = {}
         self.calls: list[str] = []
+        self.known_models = [AgentModel("mock/m1", "M1", 1000), AgentModel("mock/m2", "M2", 2000, ("low", "high"))]
+        self.compacted: list[tuple[SessionId, str]] = []
+        self.reverted: dict[SessionId, MessageId | None] = {}  # since which prompt the conversation is taken back
+        self.forgotten: set[MessageId] = set()  # taken back, and a prompt came after it
+        self.working: Callable[[AgentRun], None] = lambda _run: None  # what a run does to files
 
     @property
     def prompts(self) -> list[str]:
@@ -90,6 +95,14 @@ class ScriptedAgent:
 
     async def default_model(self, directory: Path) -> str:
         return "mock/m1"
+
+    async def models(self, directory: Path) -> list[AgentModel]:
+        await self._pass("models")
+        return self.known_models
+
+    async def agents(self, directory: Path) -> list[AgentProfile]:
+        await self._pass("agents")
+        return [AgentProfile("build", "does"), AgentProfile("plan", "thinks")]
 
     def new_message_id(self) -> MessageId:
         return MessageId(f"msg_{next(self._count):06}")
@@ -132,7 +145,11 @@ class ScriptedAgent:
             raise WrongDirectory(f"{run.session} is elsewhere")
         assert run.message_id not in self.messages, "a prompt is never sent twice"
         script = self.scripts.popleft() if self.scripts else says(f"answer to {run.prompt}")
+        standing = self._conversation(run.session)
+        self.forgotten |= {each for each in self._of(run.session) if each not in standing}
+        self.reverted.pop(run.session, None)
         message = self.messages[run.message_id] = Message(run, script)
+        self.working(run)
         async for event in self._play(message):
             yield event
 
@@ -148,7 +165,7 @@ class ScriptedAgent:
     async def lookup(self, run: AgentRun) -> Known:
         await self._pass("lookup")
         message = self.messages.get(run.message_id)
-        if message is None:
+        if message is None or run.message_id in self.forgotten:
             return Known.ABSENT
         return Known.OVER if message.over else Known.RUNNING
 
@@ -157,6 +174,16 @@ class ScriptedAgent:
         await self._pass("stop")
         if not self.deaf and session in self._playing:
             self._stopping[session].set()
+
+    async def compact(self, session: SessionId, directory: Path, model: str) -> None:
+        self.compacted.append((session, model))
+        await self._pass("compact")
+
+    async def revert(self, session: SessionId, directory: Path, since: MessageId | None) -> None:
+        await self._pass("revert")
+        if since is not None and since not in self._of(session):
+            raise AgentError("opencode does not have this prompt in the session")
+        self.reverted[session] = since
 
     async def decide(self, session: SessionId, directory: Path, request_id: str, decision: Decision) -> bool:
         await self._pass("decide")
@@ -170,6 +197,18 @@ class ScriptedAgent:
     async def close(self) -> None: ...
 
     # ── for tests ──────────────────────────────────────────────────────────────────────────────
+
+    def conversation(self, session: SessionId) -> list[str]:
+        """The prompts the agent remembers there."""
+        return [self.messages[each].run.prompt for each in self._conversation(session)]
+
+    def _conversation(self, session: SessionId) -> list[MessageId]:
+        since = self.reverted.get(session)
+        return [each for each in self._of(session) if since is None or each < since]
+
+    def _of(self, session: SessionId) -> list[MessageId]:
+        of = (each for each, message in self.messages.items() if message.run.session == session)
+        return [each for each in of if each not in self.forgotten]
 
     def forks_of_issues(self) -> list[SessionId]:
         return list(self.origins)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.model import Document, Place, Session
+from core.model import Document, Place, Session, Verbosity
 from core.ports import Ask, RunHeader, RunReport
 from core.progress import Progress
 
@@ -50,6 +50,7 @@ class FakeChat:
         self.failing: set[str] = set()
         self.hanging: dict[str, asyncio.Event] = {}
         self.shown: list[Shown] = []
+        self.verbosities: dict[Place, Verbosity] = {}  # with which live messages were opened
         self.answers: dict[str, RunReport] = {}  # by key: a repeated one is not shown twice
         self._changed = asyncio.Event()
 
@@ -78,6 +79,7 @@ class FakeChat:
 
     def live(self, place: Place, header: RunHeader) -> FakeLive:
         self._maybe_fail("live")
+        self.verbosities[place] = header.verbosity
         return FakeLive(self, place)
 
     async def answer(self, place: Place, report: RunReport, key: str) -> None:
@@ -89,8 +91,11 @@ class FakeChat:
     async def ask(self, place: Place, ask: Ask) -> None:
         await self.call("ask", place, ask)
 
-    async def answered(self, place: Place, ask: Ask, number: int, chosen: str, by: str) -> None:
-        await self.call("answered", place, (ask, number, chosen, by))
+    async def revised(self, place: Place, ask: Ask) -> None:
+        await self.call("revised", place, ask)
+
+    async def ask_why(self, place: Place, ask: Ask) -> None:
+        await self.call("ask_why", place, ask)
 
     async def settle_ask(self, place: Place, ask: Ask, by: str) -> None:
         await self.call("settle_ask", place, ask)

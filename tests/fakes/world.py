@@ -12,6 +12,7 @@ from typing import Any
 
 from core.access import Roster
 from core.arrivals import Arrivals
+from core.asides import Asides
 from core.asks import Asks
 from core.audience import Audience
 from core.bases import Bases
@@ -20,6 +21,7 @@ from core.changes import Changes
 from core.conduct import Conductor
 from core.delivery import BacklogPolicy
 from core.ending import Ending, Keeping
+from core.finish import Finish
 from core.inbox import Inbox
 from core.intake import Reception
 from core.issues import Issues
@@ -41,18 +43,24 @@ from core.model import (
 from core.offers import Offers
 from core.overview import Overview
 from core.people import People
+from core.permissions import Permissions
 from core.placing import Placing
 from core.ports import Ask, Forge, Press, Reply
 from core.projects import Projects
 from core.prompts import Prompts
+from core.pulls import Pulls
 from core.recovery import Recovery
 from core.relay import Relay
 from core.run import Runs
 from core.run_state import Choices
 from core.sessions import Sessions
+from core.spending import Spending
 from core.stalls import Stalls
 from core.strangers import Strangers
+from core.tuning import Tuning
+from core.undo import Undo
 from core.upkeep import Upkeep
+from core.waiting import Waiting
 from core.why import Why
 from tests.fakes.agent import ScriptedAgent
 from tests.fakes.chat import PATIENCE, FakeChat
@@ -181,6 +189,10 @@ class World:
             lambda _directory, _key: None,
             fault,
         )
+        roster = Roster(admins=frozenset({ANN.id}), drivers=frozenset({BOB.id}), viewers=frozenset({VIEWER.id}))
+        self.people = People(self.store, roster, clock)
+        callers = Callers(self.store, self.projects, self.sessions, self.people, outside.default_instance)
+        spending = Spending(self.store, callers, self.people, clock)
         self.runs = Runs(
             self.store,
             agent,
@@ -191,6 +203,7 @@ class World:
             self.asks,
             offers,
             Stalls(self.audience, clock, outside.stall_after),
+            spending,
             self.journal,
             clock,
             outside.choices,
@@ -198,11 +211,10 @@ class World:
             self._complain,
         )
         self.mailboxes = Mailboxes(self.runs.next, self._complain)
-        roster = Roster(admins=frozenset({ANN.id}), drivers=frozenset({BOB.id}), viewers=frozenset({VIEWER.id}))
-        self.people = People(self.store, roster, clock)
-        callers = Callers(self.store, self.projects, self.sessions, self.people, outside.default_instance)
         strangers = Strangers(self.store, self.people)
-        prompts = Prompts(self.store, self.mailboxes, self.audience, outside.queue_depth, self.debugged.append)
+        prompts = Prompts(
+            self.store, self.mailboxes, self.audience, spending, offers, outside.queue_depth, self.debugged.append
+        )
         self.ending = Ending(self.store, agent, workspace, self.projects, clock, Keeping())
         issues = Issues(self.store, self.projects, self.audience, lambda _project: outside.forge, self._complain)
         conductor = Conductor(
@@ -229,12 +241,28 @@ class World:
             clock,
             self._doctor,
         )
-        changes = Changes(self.store, workspace, callers, self.audience, outside.folder / "outgoing")
+        changes = Changes(
+            self.store, agent, workspace, self.projects, callers, self.audience, outside.folder / "outgoing"
+        )
+        choices, said = outside.choices, self._complain
+        self.pulls = Pulls(self.store, self.audience, offers, lambda _project: outside.forge, clock, said)
+        self.asides = Asides(
+            self.store, agent, self.projects, self.sessions, self.audience, callers, spending, choices, said
+        )
+        steering: Any = (
+            spending,
+            self.asides,
+            Waiting(self.store, callers, self.runs, offers, clock),
+            Undo(self.store, agent, workspace, self.runs, callers, offers),
+            Tuning(self.store, agent, self.runs, callers, self.audience, offers, choices, conductor.retry_last),
+            Permissions(self.store, self.projects, callers, offers),
+            Finish(self.store, workspace, self.projects, callers, self.runs, self.audience, offers, self.pulls),
+        )
         nobody: Any = None  # what looks after foreign sessions and other machines is tested by itself
         upkeep = Upkeep(
             self.store, callers, self.runs, self.ending, nobody, nobody, nobody, self.audience, offers, clock
         )
-        parts: Any = (conductor, overview, strangers, changes, upkeep, Why(self.store))
+        parts: Any = (conductor, overview, strangers, changes, upkeep, Why(self.store), *steering)
         handlers = {name: handler for part in parts for name, handler in part.commands.items()}
         self.reception = Reception(
             self.store, callers, handlers, conductor.say, self.runs.stop_run, self.asks, offers, clock, self._complain

@@ -165,8 +165,8 @@ async def test_answers_given_before_still_count(chats: Outside) -> None:
     world, phone = await comes_back(chats)
     chats.agent.scripts.append([Ask(request), Said("p", "done"), Finished(Outcome.DONE)])
     await phone.write(START)
-    await phone.messenger.until(lambda: len(phone.messenger.find_text("Which")) == 2, 100)
-    assert (await phone.press("green", phone.messenger.find_text("Which colour")[0])).ok
+    await phone.messenger.until(lambda: phone.messenger.find_text("Which colour"), 100)
+    assert (await phone.press("1 ○ green", phone.messenger.find_text("Which colour")[0])).ok
     await asyncio.sleep(1)
     world.runs.hand_over()
     await leave(world)
@@ -175,7 +175,9 @@ async def test_answers_given_before_still_count(chats: Outside) -> None:
     message.played.clear()
     world, phone = await comes_back(chats)
     await asyncio.sleep(3)
-    assert (await phone.press("M")).ok
+    form = phone.messenger.find_text("Which colour")[-1]
+    assert "◉ green" in form.text
+    assert (await phone.press("2 ○ M", form)).ok
     await settle(world)
     assert chats.agent.decisions[-1][1].answers == (("green",), ("M",))
     assert await world.store.open_operations() == []

@@ -14,6 +14,7 @@ from core.events import Finished, Outcome, Said
 from core.messages import Mark, PostKind, PostState
 from core.model import (
     Choice,
+    Decision,
     Document,
     IssueRef,
     Person,
@@ -350,32 +351,64 @@ async def test_a_permission_is_decided_by_a_reply(bot: World, text: str, reply: 
     assert len(await bot.run_list()) == 1
 
 
-async def test_several_questions_are_answered_one_by_one(bot: World) -> None:
+async def test_several_questions_are_one_form_that_is_sent(bot: World) -> None:
     phone = await started(bot, asking(QuestionRequest("q", SES, (COLOUR, SIZES))))
-    await asked(phone, 2)
-    colour, sizes = [m for m in phone.messenger.messages if "Do not answer" in labels(m.out)]
-    first = await phone.press("green", colour)
-    assert first.ok
-    assert "other questions" in first.document.markdown
-    await asyncio.sleep(1)
-    assert "green** – chosen by Ann" in colour.text
+    await asked(phone)
+    [form] = [m for m in phone.messenger.messages if "Do not answer" in labels(m.out)]
+    for button in ("1 ○ green", "2 ☐ S"):
+        assert (await phone.press(button, form)).ok
+        await asyncio.sleep(1)
+    assert "◉ green" in form.text
+    assert "☑ S" in form.text
     assert bot.agent.decisions == []
-    await phone.say("1, 2", reply_to=sizes.id)
-    assert bot.agent.decisions[0][1].answers == (("green",), ("S", "M"))
-    assert "S, M** – answered by Ann" in sizes.text
-    assert colour.now.buttons == sizes.now.buttons == ()
-
-
-async def test_turning_one_question_down_turns_all_down_and_says_so(bot: World) -> None:
-    phone = await started(bot, asking(QuestionRequest("q", SES, (COLOUR, SIZES))))
-    await asked(phone, 2)
-    colour, sizes = [m for m in phone.messenger.messages if "Do not answer" in labels(m.out)]
-    await phone.press("green", colour)
+    assert (await phone.press("2 ☐ M", form)).ok
     await asyncio.sleep(1)
-    await phone.press("Do not answer", sizes)
+    assert (await phone.press("2 ☑ S", form)).ok
+    await asyncio.sleep(1)
+    assert (await phone.press("Send", form)).ok
+    assert bot.agent.decisions[0][1].answers == (("green",), ("M",))
     await settle(bot)
-    assert "Rejected** by Ann" in colour.text
-    assert "Rejected** by Ann" in sizes.text
+    assert "M** – answered by Ann" in form.text
+    assert form.now.buttons == ()
+
+
+async def test_a_form_is_not_sent_while_something_is_open(bot: World) -> None:
+    phone = await started(bot, asking(QuestionRequest("q", SES, (COLOUR, SIZES))))
+    await asked(phone)
+    [form] = [m for m in phone.messenger.messages if "Do not answer" in labels(m.out)]
+    await phone.press("1 ○ green", form)
+    await asyncio.sleep(1)
+    refused = await phone.press("Send (1 open)", form)
+    assert not refused.ok
+    assert "Which sizes?" in refused.document.markdown
+    assert bot.agent.decisions == []
+    await phone.write("2: all of them", reply_to=form.id)
+    await asyncio.sleep(1)
+    assert "✎ all of them" in form.text
+    assert (await phone.press("Send", form)).ok
+    assert bot.agent.decisions[0][1].answers == (("green",), ("all of them",))
+
+
+async def test_turning_a_form_down_says_so(bot: World) -> None:
+    phone = await started(bot, asking(QuestionRequest("q", SES, (COLOUR, SIZES))))
+    await asked(phone)
+    [form] = [m for m in phone.messenger.messages if "Do not answer" in labels(m.out)]
+    await phone.press("Do not answer", form)
+    await settle(bot)
+    assert "Rejected** by Ann" in form.text
+
+
+async def test_a_reject_has_a_reason_if_somebody_gives_one(bot: World) -> None:
+    phone = await started(bot, asking(BASH))
+    await asked(phone)
+    assert (await phone.press("Reject, because…")).ok
+    await asyncio.sleep(1)
+    [why] = phone.messenger.find_text("Why not?")
+    assert bot.agent.decisions == []
+    await phone.say("no, that is too early", reply_to=why.id)
+    await settle(bot)
+    assert bot.agent.decisions[0][1] == Decision("reject", message="no, that is too early")
+    assert not any(m.now.buttons for m in phone.messenger.messages if "May it use" in m.text)
 
 
 async def test_own_words_answer_a_question(bot: World) -> None:

@@ -89,7 +89,7 @@ def test_ages(age: timedelta, said: str) -> None:
 def test_status_names_what_a_person_needs() -> None:
     place = Place("fake", "c")
     run = Run(RunId(1), key(), 1, "do it", PersonId("p"), place, RunState.FAILED, NOW, error="no credit", cost=0.25)
-    said = view.status(MAIN, [run], 2, [place], ["https://t.me/c/1/2"], NOW).markdown
+    said = view.status(MAIN, [run], 2, [place], ["https://t.me/c/1/2"], 0.25, NOW).markdown
     for part in ("github.com/shoko/kugetsu#14", "do it", "idle", "/w/14", "kugetsu/14", "2 waiting", "fake:c", "$0.25"):
         assert part in said
     assert "no credit" in said
@@ -99,7 +99,9 @@ def test_help_shows_what_a_person_may() -> None:
     for role in Role:
         said = view.help_all(role).markdown
         for spec in TABLE:
-            assert (f"`/{spec.usage}`" in said) == (role >= spec.role)
+            assert (f"/{spec.name}" in said.split()) == (role >= spec.role)
+        assert all(len(line) <= 100 for line in said.splitlines())
+        assert len(said.splitlines()) <= 12  # what a phone shows without scrolling
 
 
 @pytest.mark.parametrize("spec", TABLE, ids=lambda spec: spec.name)

@@ -131,5 +131,8 @@ def test_the_menus() -> None:
     private, group = entries(commands.TABLE, group=False), entries(commands.TABLE, group=True)
     admins = {spec.name for spec in commands.TABLE if spec.role is Role.ADMIN}
     assert {name for name, _ in private} - {name for name, _ in group} == admins
-    odd = commands.Spec("Odd-Name", "x", Role.NONE), commands.Spec("long", "x" * 300, Role.NONE)
+    odd = [
+        commands.Spec(name, summary, commands.Group.LOOK, Role.NONE)
+        for name, summary in (("Odd-Name", "x"), ("long", "x" * 300))
+    ]
     assert entries(odd, group=False) == (("long", "x" * 256),)
