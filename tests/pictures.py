@@ -20,6 +20,7 @@ from tests.simulators.model import ScriptedModel
 from tests.simulators.telegram import Chat, Message, TelegramSimulator, User
 from tests.simulators.telegram.picture import render_svg
 from tests.simulators.telegram.picture_text import shorten
+from tests.soak.forge import PushedForge, add_remote
 
 TARGET = Path(__file__).parents[1] / "docs" / "img"
 PATIENCE = 90.0  # seconds for one step of a story
@@ -46,6 +47,26 @@ ROUTES["/login"] = "login"
 ```"""
 CLOCK_DONE = "Fixed: `clock.py` reads the **monotonic** clock, which no time server turns back. The tests pass."
 CHOICES = frozenset({"Allow once", "Always", "Reject"})
+HOW = {
+    "question": "When is it dark?",
+    "header": "When",
+    "options": [{"label": "By the system", "description": ""}, {"label": "By a switch", "description": ""}],
+}
+WHERE = {
+    "question": "On which pages?",
+    "header": "Pages",
+    "multiple": True,
+    "options": [{"label": "Home", "description": ""}, {"label": "Login", "description": ""}],
+}
+WRITE_THEME = (
+    """printf '@media (prefers-color-scheme: dark) {\\n  body { background: #111; color: #eee }\\n}\\n' > dark.css"""
+)
+THEME_DONE = "The pages are dark where the system is: `dark.css`, by `prefers-color-scheme`. Nothing else changed."
+
+
+def todo(content: str, status: str = "pending") -> dict[str, str]:
+    """A line of the agent's plan."""
+    return {"content": content, "status": status, "priority": "medium", "id": content}
 
 
 def words(text: str) -> list[str]:
@@ -77,6 +98,17 @@ def scripted() -> ScriptedModel:
     often.then().say(*words("Twenty runs, none failed. I look whether anything else reads the wall clock:"), delay=WORD)
     often.call("bash", {"command": "grep -rn time.time .", "description": "Look for others"})
     often.then().hang()
+    theme = model.on("a dark theme")
+    theme.say(*words("Before I begin, two things are yours to decide."), delay=WORD)
+    theme.call("question", {"questions": [HOW, WHERE]})
+    theme.then().say(*words("Dark by the system's setting, on both pages. "), delay=WORD)
+    theme.call("todowrite", {"todos": [todo("Add the style sheet", "in_progress"), todo("Link it"), todo("Test it")]})
+    theme.call("bash", {"command": WRITE_THEME, "description": "Write the style sheet"})
+    theme.then().call("bash", {"command": "python3 -c 'import app'", "description": "Load the application"})
+    theme.then().hang().call("bash", {"command": "git status --short", "description": "Look"})
+    theme.then_say(*words(THEME_DONE), delay=WORD)
+    model.on("which colours").say(*words("`#111` behind `#eee`: a contrast of 16 to 1."), delay=WORD)
+    model.on("Name the colours").say(*words("They have names now: `--ink` and `--paper`."), delay=WORD)
     model.on("tidy the docs").say(*words("The docs are tidy: one dead link, removed."), delay=WORD)
     return model
 
@@ -87,20 +119,32 @@ async def play(root: Path) -> dict[str, str]:
     await model.start()
     machine = await make_machine(root, model)
     furnish(machine)
+    forge = PushedForge("shoko/kugetsu", root / "remote.git")
+    add_remote(machine.project, forge.remote)
+    await forge.start()
     try:
         async with TelegramSimulator(name="kugetsu") as sim:
-            alice, bob = sim.user("Alice"), sim.user("Bob")
+            alice, bob, eve = sim.user("Alice"), sim.user("Bob"), sim.user("Eve")
             machine.write(
                 adapters={"console": {}, "telegram": {"token": sim.token, "api_base": sim.url}},
-                access={"admins": [f"telegram:{alice.id}"], "drivers": [f"telegram:{bob.id}"]},
+                access={"admins": [f"telegram:{alice.id}"], "drivers": [f"telegram:{each.id}" for each in (bob, eve)]},
+                forges={"github.com": forge.settings()},
             )
             async with machine.bot():
                 private = await private_story(sim, alice, sim.private(alice))
                 team = sim.forum("Web team", [alice, bob])
                 forum = await forum_story(sim, alice, bob, team)
+                asking, steering, finishing = await steering_story(sim, eve, sim.private(eve), forge, model)
     finally:
+        await forge.stop()
         await model.stop()
-    return {"telegram-private.svg": private, "telegram-forum.svg": forum}
+    return {
+        "telegram-private.svg": private,
+        "telegram-forum.svg": forum,
+        "telegram-asking.svg": asking,
+        "telegram-steering.svg": steering,
+        "telegram-finishing.svg": finishing,
+    }
 
 
 def furnish(machine: Machine) -> None:
@@ -150,6 +194,51 @@ async def forum_story(sim: TelegramSimulator, alice: User, bob: User, team: Chat
     await seen(sim, lambda: "grep" in (sim.find("run 2", team) or Nothing).text)
     inside = render_svg(sim.chat_state(team, topic), width=430, viewer=alice.id)
     return beside(topics(sim.chat_state(team), topic.id), inside)
+
+
+async def steering_story(
+    sim: TelegramSimulator, eve: User, chat: Chat, forge: PushedForge, model: ScriptedModel
+) -> tuple[str, str, str]:
+    """A form filled in, a question on the side, a queue; then a look at the work, and a pull request."""
+    await sim.say(eve, chat, f"/start {PROJECT}#31 a dark theme")
+    form = await seen(sim, lambda: sim.find("On which pages?", chat))
+    for button in ("1 ○ By the system", "2 ☐ Home"):
+        await asyncio.sleep(1.2)
+        await sim.press(eve, form, button)
+    await asyncio.sleep(1.2)
+    asking = render_svg(sim.chat_state(chat), viewer=eve.id)
+    await sim.press(eve, form, "2 ☐ Login")
+    await asyncio.sleep(1.2)
+    await sim.press(eve, form, "Send")
+    await seen(sim, lambda: "import app" in str(sim.chat_state(chat)["drafts"]))
+    await sim.say(eve, chat, "/btw which colours will it be?")
+    await seen(sim, lambda: sim.find("16 to 1", chat))
+    await sim.say(eve, chat, "Name the colours")
+    await seen(sim, lambda: sim.find("Queued at 1", chat))
+    await asyncio.sleep(4.0)
+    steering = render_svg(sim.chat_state(chat), viewer=eve.id)
+    for rule in model._rules:
+        rule.release()
+    await seen(sim, lambda: sim.find("They have names now", chat))
+    await sim.say(eve, chat, "/diff")
+    await seen(sim, lambda: sim.find("since it left its base", chat))
+    await sim.say(eve, chat, "/commit")
+    await pressed(sim, eve, chat, "would commit", "Commit")
+    await sim.say(eve, chat, "/pr")
+    forge.verdict("failed", "lint", "dark.css: missing newline")
+    await pressed(sim, eve, chat, "would ask to merge", "Open it")
+    await seen(sim, lambda: sim.find("checks failed", chat))
+    await asyncio.sleep(2.0)
+    state = sim.chat_state(chat)
+    state["messages"] = state["messages"][-8:]
+    return asking, steering, render_svg(state, viewer=eve.id)
+
+
+async def pressed(sim: TelegramSimulator, by: User, chat: Chat, what: str, button: str) -> None:
+    """Wait for a message, look at it for a moment, press its button."""
+    message = await seen(sim, lambda: sim.find(what, chat))
+    await asyncio.sleep(1.0)
+    await sim.press(by, message, button)
 
 
 class Nothing:

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from tests.e2e.harness import OTHERS, USUAL, Machine, make_machine
 from tests.simulators.model import ScriptedModel
+from tests.soak.console import ConsoleDriver
 from tests.soak.telegram import TelegramDriver
 from tests.soak.world import Worlds
 
@@ -47,5 +48,13 @@ async def machine(request: pytest.FixtureRequest, tmp_path: Path, model: Scripte
 async def telegram_worlds(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Worlds]:
     """For scenarios on Telegram, which share one as long as all goes well: starting from nothing takes seconds."""
     worlds = Worlds(tmp_path_factory.mktemp("telegram"), TelegramDriver)
+    yield worlds
+    await worlds.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def console_worlds(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Worlds]:
+    """The same for those in terminals."""
+    worlds = Worlds(tmp_path_factory.mktemp("console"), ConsoleDriver)
     yield worlds
     await worlds.close()

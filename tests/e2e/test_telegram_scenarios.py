@@ -6,22 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak import runner, scenario
+from tests.soak import fit, runner, scenario
 from tests.soak.telegram import TelegramDriver
 from tests.soak.world import Worlds
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
-# Those that name no platforms are for every one of them.
-FILES = [
-    file
-    for file in sorted(FOLDER.glob("*.yaml"))
-    if TelegramDriver.platform in (scenario.load(file).platforms or (TelegramDriver.platform,))
-]
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", fit.files(FOLDER, TelegramDriver), ids=lambda file: file.stem)
 async def test_scenario(telegram_worlds: Worlds, file: Path) -> None:
     verdict = await runner.run(await telegram_worlds.get(), scenario.load(file))
     assert verdict.good, f"{verdict}\n{verdict.report}"

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from core.view import CARRY_ON, MAY_BE_A_REPEAT
+from core.view_steer import TAKEN_OUT
+from tests.soak.driver import Traits
 from tests.soak.observed import Observed, Shown
 from tests.soak.records import OVER, PostRow, Records, RunRow
 
@@ -27,6 +29,7 @@ LEFT = "left"  # nothing waits for ever
 DROPPED = "dropped"  # nothing was given up
 RULES = (HANDLED, ONE_RUN, ASKED_ONCE, ANSWERED, REPEAT, STRAY, ORPHAN, ORDER, RINGS, LIMITS, LEFT, DROPPED)
 
+PRESS = "press "  # begins the event of a row that a button made
 UNSURE = {"cut", "failed", "stopped"}  # states of runs whose prompt may not have reached the model; they say so
 
 
@@ -50,28 +53,45 @@ class Expected:
 
 
 def check(
-    observed: Observed, records: Records, asked: Sequence[str], expected: Expected | None = None
+    observed: Observed,
+    records: Records,
+    asked: Sequence[str],
+    expected: Expected | None = None,
+    traits: Traits | None = None,
 ) -> list[Finding]:
     """`asked` are the prompts that came to the model, the results of tools apart."""
-    expected = expected or Expected()
+    expected, traits = expected or Expected(), traits or Traits()
+    observed = identified(observed, records)
+    seen = [_answered, _repeats, _orphans, _rings] if traits.posts else [_on_screens]
     return [
-        *_handled(observed, records),
+        *_handled(observed, records, traits),
         *_one_run(records, expected),
         *_asked_once(records, asked),
-        *_answered(observed, records, expected),
-        *_repeats(observed, records),
-        *_orphans(observed, records),
+        *_as_said(records, expected),
+        *(finding for rule in seen for finding in rule(observed, records)),
         *_order(observed, records),
-        *_rings(observed, records),
         *(Finding(LIMITS, f"{limited.what} was refused at {limited.at:.2f}: too many") for limited in observed.limited),
         *_left(records),
     ]
 
 
+def identified(observed: Observed, records: Records) -> Observed:
+    """Where a platform does not tell the ids of what people say, it is known by its text, in order."""
+    if all(said.event for said in observed.said):
+        return observed
+    left = {row.event: row.text for row in records.inbox}
+    said = []
+    for each in observed.said:
+        event = each.event or next((event for event, text in left.items() if text == each.text), "")
+        left.pop(event, None)
+        said.append(replace(each, event=event))
+    return replace(observed, said=tuple(said))
+
+
 # ── in ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _handled(observed: Observed, records: Records) -> Iterator[Finding]:
+def _handled(observed: Observed, records: Records, traits: Traits) -> Iterator[Finding]:
     rows = defaultdict(list)
     for row in records.inbox:
         rows[row.event].append(row)
@@ -82,6 +102,9 @@ def _handled(observed: Observed, records: Records) -> Iterator[Finding]:
         elif len(found) > 1:
             yield Finding(HANDLED, f"“{said.text}” ({said.event}) was taken in {len(found)} times")
     shown = {post.key.split(":")[1] for post in records.posts if post.key.startswith("in:") and post.message}
+    told = {said.event for said in observed.said if said.told}
+    if not traits.posts:  # nor is it known who said the rest: buttons, other commands over the same socket
+        told |= {row.event for row in records.inbox} - {said.event for said in observed.said}
     for row in records.inbox:
         if row.outcome is None:
             if not row.held:
@@ -89,7 +112,9 @@ def _handled(observed: Observed, records: Records) -> Iterator[Finding]:
         elif row.outcome == "accepted" and row.run is not None:
             if records.run(row.run) is None:
                 yield Finding(HANDLED, f"“{row.text}” became run {row.run}, which is not there")
-        elif not row.reason and str(row.id) not in shown:
+        elif row.event.startswith(PRESS):
+            continue  # whoever presses is told by the press
+        elif not row.reason and str(row.id) not in shown and row.event not in told:
             yield Finding(HANDLED, f"“{row.text}” was {row.outcome}, and nobody was told why")
 
 
@@ -121,7 +146,8 @@ def _asked_once(records: Records, asked: Sequence[str]) -> Iterator[Finding]:
 # ── out ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _answered(observed: Observed, records: Records, expected: Expected) -> Iterator[Finding]:
+def _as_said(records: Records, expected: Expected) -> Iterator[Finding]:
+    """What was kept of an answer is what the model said, and it belongs somewhere."""
     for run in records.runs:
         if run.state not in OVER:
             continue
@@ -130,14 +156,56 @@ def _answered(observed: Observed, records: Records, expected: Expected) -> Itera
             yield Finding(ANSWERED, f"{_name(run)} is “{run.text[:80]}”, the model said “{said[:80]}”")
         if said is not None and run.state == "cut" and not _bare(said).startswith(_bare(run.text)):
             yield Finding(ANSWERED, f"{_name(run)} was cut off at “{run.text[-80:]}”, which the model never said")
-        places = [row for row in records.deliveries if row.run == run.id]
-        if not places:
+        if run.error == TAKEN_OUT:
+            continue  # whoever took it out was told
+        if not any(row.run == run.id for row in records.deliveries):
             yield Finding(ANSWERED, f"{_name(run)} was answered nowhere")
+
+
+def _answered(observed: Observed, records: Records) -> Iterator[Finding]:
+    for run in records.runs:
+        if run.state not in OVER:
+            continue
+        places = [row for row in records.deliveries if row.run == run.id]
         chats = {page.chat for page in records.pages(run.id)}
         for chat in chats or {row.chat for row in places}:
             yield from _whole(run, observed, [page for page in records.pages(run.id, chat) if page.state != "dropped"])
         if places and not chats:
             yield Finding(ANSWERED, f"{_name(run)} has no pages")
+
+
+def _on_screens(observed: Observed, records: Records) -> Iterator[Finding]:
+    """Where messages are not known by ids: every answer that is shown is whole, once on each screen, and who stayed
+    in the session saw the answer to what they had said; and nothing looks as if it went on when it is over.
+    """
+    sources = {f"message {row.id}": row.event for row in records.inbox}
+    said = {said.event: said for said in observed.said}
+    for run in records.runs:
+        shows = [shown for shown in observed.shown if shown.run == run.id]
+        if run.state not in OVER:
+            continue
+        for shown in shows:
+            if shown.live:
+                yield Finding(ORPHAN, f"{shown.chat} shows {_name(run)} as if it went on: “{shown.text[-80:]}”")
+            elif not _has_words(shown.text, run.text):
+                yield Finding(ANSWERED, f"{_name(run)} is shown incomplete in {shown.chat}: “{shown.text[:200]}”")
+        for chat, times in Counter(shown.chat for shown in shows).items():
+            if times > 1:
+                yield Finding(REPEAT, f"{_name(run)} is to be seen {times} times in {chat}")
+        asker = said.get(sources.get(run.source, ""))
+        taken_out = run.error == TAKEN_OUT
+        stayed = (
+            not taken_out
+            and asker
+            and asker.at > observed.lost
+            and observed.screens.get(asker.chat, "").casefold() == run.session
+        )
+        if stayed and asker and not any(shown.chat == asker.chat for shown in shows):
+            yield Finding(ANSWERED, f"{_name(run)} is not to be seen in {asker.chat}")
+    decided = {ask.id for ask in records.asks if ask.decided}
+    for shown in observed.shown:
+        if shown.ask in decided and shown.buttons:
+            yield Finding(ORPHAN, f"{shown.message} in {shown.chat} asks what is decided: “{shown.text[:80]}”")
 
 
 def _whole(run: RunRow, observed: Observed, pages: Sequence[PostRow]) -> Iterator[Finding]:
@@ -289,6 +357,12 @@ def _marked(shown: Shown) -> bool:
 def _bare(text: str) -> str:
     """Without what a platform may change: where lines end and how lists are drawn."""
     return "".join(text.split())
+
+
+def _has_words(text: str, wanted: str) -> bool:
+    """All words of `wanted`, in their order; what was done between them may be shown there too."""
+    words = iter(text.split())
+    return all(word in words for word in wanted.split())
 
 
 def _name(run: RunRow) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from tests.soak.observed import Observed, Shown
 
 T = TypeVar("T")
 
+PLATFORMS = ("telegram", "console")  # where scenarios can be run
 KINDS = ("direct", "group", "threads")  # one person; several, without threads; several, with threads
 CALLS = ("any", "send", "edit", "receive")  # what a fault can be played on
 FAULTS = {
@@ -36,14 +39,46 @@ EVENTS = {
 }
 
 
+# Fault points that only messages pass which core itself carries to a platform and back (`Traits.posts`).
+CARRYING = (
+    "chat.",
+    "live message",
+    "message",
+    "post",
+    "reply",
+    "store.add_posts",
+    "store.receive_all",
+    "store.save_post",
+    "thread",
+)
+
+
 class Unsupported(Exception):
     """This platform has no such thing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a platform has. Whatever depends on it asks here: which scenarios are for it (`tests.soak.fit`), what is
+    expected there and how the contract is checked (`tests.soak.checker`).
+    """
+
+    kinds: tuple[str, ...] = KINDS
+    trouble: bool = True  # it can be made to fail, and things happen to its chats
+    waits: bool = True  # what people say while nobody takes it in waits there
+    edits: bool = True  # people can change what they wrote …
+    uploads: bool = True  # … and send files
+    rewrites: bool = True  # messages of the bot change in place, and go
+    receipts: bool = True  # a sign at what people wrote that it was seen
+    rings: bool = True  # phones
+    posts: bool = True  # each message of the bot has an id that it keeps; else it is on a screen, and that is all
 
 
 class PlatformDriver(Protocol):
     """One account of kugetsu's on one simulated platform; places and people have the names that a scenario gives."""
 
     platform: str
+    traits: Traits
 
     async def open(self) -> None:
         """Start the simulator."""
@@ -51,8 +86,8 @@ class PlatformDriver(Protocol):
     async def close(self) -> None:
         """Stop it."""
 
-    def settings(self) -> dict[str, Any]:
-        """The platform's section below `adapters:`."""
+    def settings(self, state: Path) -> dict[str, Any]:
+        """The platform's section below `adapters:` of a bot that keeps its state in the folder `state`."""
 
     def admins(self) -> list[str]:
         """Ids of all the people that ever take part."""
@@ -64,7 +99,9 @@ class PlatformDriver(Protocol):
         """Raises Unsupported."""
 
     async def say(self, place: str, text: str, *, by: str = "", reply: Shown | None = None) -> str:
-        """Write to the bot, so that it knows itself meant; the message's id. `place` may name a thread: `team/#14`."""
+        """Write to the bot, so that it knows itself meant; the message's id, where it has one. `place` may name a
+        thread: `team/#14`. With `reply` it answers that message of the bot's.
+        """
 
     async def send(self, place: str, name: str, content: bytes, text: str, *, by: str = "") -> str:
         """A file."""
@@ -73,7 +110,9 @@ class PlatformDriver(Protocol):
         """Change what somebody wrote."""
 
     async def press(self, place: str, message: Shown, button: str, *, by: str = "", wait: float = 10.0) -> str:
-        """What the person is told within `wait` seconds. Raises AssertionError when there is no such button."""
+        """`button` is its whole label. What the person is told within `wait` seconds. Raises AssertionError when there
+        is no such button.
+        """
 
     def has(self, place: str) -> bool:
         """Whether the place is there, and something of the bot's in it; a thread is made when its session starts."""
@@ -82,7 +121,10 @@ class PlatformDriver(Protocol):
         """Messages of the bot that are there now, oldest first."""
 
     def previews(self, place: str) -> list[str]:
-        """What is shown in passing: drafts."""
+        """What is being written: drafts, the end of a screen."""
+
+    def content(self, place: str, message: Shown) -> bytes:
+        """Of the file that came with `message`."""
 
     async def wait(self, happened: Callable[[], T], seconds: float) -> T:
         """The first true value, asked for again whenever something happens. Raises TimeoutError."""

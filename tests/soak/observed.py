@@ -10,9 +10,10 @@ class Said:
     """A message of a person that the platform has for the bot."""
 
     chat: str
-    event: str  # the id by which the inbox knows it
+    event: str  # the id by which the inbox knows it; empty where a platform does not tell it
     text: str
     at: float  # seconds, as all times here
+    told: bool = False  # the bot answered over the same connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,11 @@ class Shown:
     first: str = ""  # what it said then
     buttons: tuple[str, ...] = ()
     rang: bool = False
-    file: bool = False
+    file: str = ""  # its name
     gone: bool = False  # deleted
+    run: int | None = None  # where the platform itself says whose answer it is, and …
+    ask: str = ""  # … what is asked
+    live: bool = False  # still being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +51,5 @@ class Observed:
     shown: tuple[Shown, ...] = ()
     limited: tuple[Limited, ...] = ()
     seen: dict[str, float] = field(default_factory=dict)  # event → when its receipt was put
+    screens: dict[str, str] = field(default_factory=dict)  # chat → the session its screen is in
+    lost: float = 0.0  # when a screen was cut off from the bot the last time

@@ -208,3 +208,12 @@ def mark(database: Path) -> Mark:
         return Mark(
             *(db.execute(f"SELECT coalesce(max(id), 0) FROM {t}").fetchone()[0] for t in ("inbox", "runs", "posts"))
         )
+
+
+def worktree(database: Path, ref: str) -> Path | None:
+    """Where the session works; None when there is none."""
+    if not database.exists():
+        return None
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as db:
+        found = db.execute("SELECT directory FROM sessions WHERE key = ?", (ref.casefold(),)).fetchone()
+    return Path(found[0]) if found else None

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.soak import records
-from tests.soak.checker import Expected, Finding, check
-from tests.soak.observed import Observed
+from tests.soak.checker import Expected, Finding, check, identified
+from tests.soak.fit import fit
+from tests.soak.observed import Observed, Shown
 from tests.soak.records import Mark, Records
 from tests.soak.scenario import Scenario, Script, Step
 from tests.soak.world import World
@@ -21,6 +24,8 @@ T = TypeVar("T")
 PATIENCE = 20.0  # seconds for a step, where it does not say so itself
 MOST = 12  # findings that are printed of one scenario
 PRESS_AGAIN = 4.0  # seconds
+ON_ITS_WAY = 2.0  # seconds for what the bot has sent to be seen
+GIT = 10.0  # seconds for one command
 SLICE = 0.5  # seconds between looks at whether the bot still lives
 
 
@@ -54,8 +59,11 @@ class Failed(AssertionError):
 
 
 async def run(world: World, scenario: Scenario) -> Verdict:
-    """Never raises for what the bot does; the world is left with a living bot and nothing wrong."""
-    runner = _Runner(world, scenario)
+    """Never raises for what the bot does; the world is left with a living bot and nothing wrong.
+
+    Raises Unsupported for a scenario that is not for the world's platform.
+    """
+    runner = _Runner(world, fit(scenario, world.driver))
     began, kills = time.monotonic(), len(world.bot.kills)
     try:
         await runner.play()
@@ -97,6 +105,7 @@ class _Runner:
         for name, (kind, people) in self._scenario.places.items():
             self._driver.add_place(name, kind, list(people))
         self._world.model._rules.clear()
+        self._world.forge.forget()
         for script in self._scenario.scripts:
             self._teach(script)
         if not self._bot.alive:
@@ -112,7 +121,12 @@ class _Runner:
 
     def _teach(self, script: Script) -> None:
         rule = self._world.model.on(script.prompt)
+        rule.think(*script.thinks)
         rule.say(*script.say, delay=script.every)
+        if script.ends:
+            rule.end(script.ends)
+        if script.fails:
+            rule.fail(**script.fails)
         if script.hangs:
             rule.hang()
         if script.call:
@@ -134,8 +148,8 @@ class _Runner:
             case "edit":
                 await driver.edit(args["said"], args["to"])
             case "press":
-                message = await self._message(args["in"], args["message"], within)
-                told = await driver.press(args["in"], message, args["button"], by=args.get("by", ""))
+                message, label = await self._button(args["in"], args["message"], args["button"], within)
+                told = await driver.press(args["in"], message, label, by=args.get("by", ""))
                 if args.get("tells", "") not in told:
                     raise AssertionError(f"the one who pressed was told “{told}”")
             case "wait":
@@ -177,8 +191,23 @@ class _Runner:
                         rule.release()
             case "console":
                 await self._console([self._fill(word) for word in args["command"]], args["until"], within)
+            case "forge":
+                await self._on_forge(args, within)
             case "disk":
                 bot.fill_disk(full=args["is"] == "full")
+
+    async def _on_forge(self, args: dict[str, Any], within: float) -> None:
+        forge = self._world.forge
+        if "checks" in args:
+            forge.verdict(args["checks"], args.get("name", "tests"), args.get("said", ""))
+        if args.get("merge"):
+            forge.merge()
+        if "has" in args:
+            await self._poll(
+                lambda: any(args["has"] in request for request in forge.requests()),
+                within,
+                f"no request has “{args['has']}”: {forge.requests()}",
+            )
 
     async def _console(self, words: Sequence[str], wanted: str, within: float) -> None:
         end = time.monotonic() + within
@@ -224,46 +253,123 @@ class _Runner:
             await asyncio.sleep(0.3)
 
     async def _wait(self, args: dict[str, Any], within: float) -> None:
+        place = args.get("in", "")
         if "seconds" in args:
             await asyncio.sleep(float(args["seconds"]))
-        if "for" in args:
-            await self._message(args["in"], args["for"], within, int(args.get("times", 1)))
+        if "git" in args or "worktree" in args:
+            await self._wait_for_worktree(args, within)
+        elif "for" in args:
+            await self._wait_for_message(args, within)
+        if "file" in args:
+            await self._until(
+                lambda: self._came(place, args["file"], args.get("content", "")), within, "no such file came"
+            )
         if "gone" in args:
             await self._until(
-                lambda: all(args["gone"] not in shown.text for shown in self._driver.shown(args["in"])),
+                lambda: all(args["gone"] not in shown.text for shown in self._driver.shown(place)),
                 within,
                 f"“{args['gone']}” is still to be seen",
             )
         if "live" in args:
-            await self._until(lambda: self._is_live(args["in"], args["live"]), within, "no such live message")
+            await self._until(lambda: self._is_live(place, args["live"]), within, "no such live message")
         if "asked" in args:
             await self._poll(
                 lambda: any(args["asked"] in prompt for prompt in self._asked()), within, "the model was not asked"
             )
+        if "told" in args:
+            await self._poll(lambda: self._was_told(args["told"]), within, "the model was not told")
         if "seen" in args:
             await self._until(lambda: self._is_seen(args["seen"]), within, "no receipt")
         if args.get("quiet"):
             await self._come_to_rest(within)
 
+    async def _wait_for_message(self, args: dict[str, Any], within: float) -> None:
+        place, text, first = args["in"], args["for"], args.get("first", "")
+        if "button" in args:
+            await self._button(place, text, args["button"], within, first)
+        elif "lacks" in args:
+            await self._until(
+                lambda: (here := self._messages(place, text, first)) and not _labels(here[-1], args["lacks"]),
+                within,
+                f"“{text}” in {place} still has “{args['lacks']}”, or is not there",
+            )
+        else:
+            await self._message(place, text, within, int(args.get("times", 1)), first)
+
+    async def _wait_for_worktree(self, args: dict[str, Any], within: float) -> None:
+        """Looked into again and again: nobody tells when something changes there."""
+        end = time.monotonic() + within
+        ref = args.get("of", self._fill("{ref}"))
+        while not _as_wanted(found := await self._look_into(ref, args), args):
+            self._bot.must_live()
+            if time.monotonic() > end:
+                raise AssertionError(f"in the worktree of {ref} there is {found!r} after {within:g} s")
+            await asyncio.sleep(0.1)
+
+    async def _look_into(self, ref: str, args: dict[str, Any]) -> str | None:
+        """What git prints, or what the file has in it; None when there is no such thing."""
+        folder = records.worktree(self._world.database, ref)
+        if folder is None or not folder.is_dir():
+            return None
+        if "git" in args:
+            return await _git(folder, args["git"])
+        file = folder / args["worktree"]
+        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
+
+    def _was_told(self, text: str) -> bool:
+        requests = self._world.model.requests[self._requests :]
+        return any(text in result for request in requests for result in request.tool_results)
+
     def _is_live(self, place: str, text: str) -> bool:
-        return any(
-            text in each and "▸" in each
-            for each in (*self._driver.previews(place), *(shown.text for shown in self._driver.shown(place)))
+        return any(text in each for each in self._driver.previews(place)) or any(
+            text in shown.text and "▸" in shown.text for shown in self._driver.shown(place)
         )
 
     def _is_seen(self, text: str) -> bool:
         observed = self._driver.observed()
         return any(said.event in observed.seen for said in observed.said if text in said.text)
 
-    async def _message(self, place: str, text: str, within: float, times: int = 1) -> Any:
-        def found() -> Any:
-            try:
-                shown = [shown for shown in self._driver.shown(place) if text in shown.text]
-            except ValueError:  # no such thread yet
-                return None
-            return shown[-1] if len(shown) >= times else None
+    def _came(self, place: str, name: str, content: str) -> bool:
+        return any(
+            name in shown.file and content.encode() in self._driver.content(place, shown)
+            for shown in self._here(place)
+            if shown.file
+        )
 
-        return await self._until(found, within, f"“{text}” was not shown {times} times in {place}")
+    def _here(self, place: str) -> list[Shown]:
+        try:
+            return self._driver.shown(place)
+        except ValueError:  # no such thread yet
+            return []
+
+    def _messages(self, place: str, text: str, first: str = "") -> list[Shown]:
+        """Oldest first. With `first`, those that changed, and said that when they came."""
+        found = [shown for shown in self._here(place) if text in shown.text]
+        return [shown for shown in found if first in shown.first and shown.first != shown.text] if first else found
+
+    async def _message(self, place: str, text: str, within: float, times: int = 1, first: str = "") -> Shown:
+        return await self._until(
+            lambda: here[-1] if len(here := self._messages(place, text, first)) >= times else None,
+            within,
+            f"“{text}” was not shown {times} times in {place}",
+        )
+
+    async def _button(self, place: str, text: str, part: str, within: float, first: str = "") -> tuple[Shown, str]:
+        """The newest message with such a text and button, and the button's whole label."""
+
+        def found() -> tuple[Shown, str] | None:
+            pairs = ((shown, _labels(shown, part)) for shown in reversed(self._messages(place, text, first)))
+            return next(((shown, labels[0]) for shown, labels in pairs if labels), None)
+
+        def there() -> str:
+            here = self._messages(place, text, first)
+            return "; ".join(f"“{' '.join(each.text.split())[:60]}” {list(each.buttons)}" for each in here)
+
+        try:
+            return await self._until(found, within, "")
+        except AssertionError as error:
+            self._bot.must_live()
+            raise AssertionError(f"no “{part}” on “{text}” in {place}; there is {there()}") from error
 
     async def _until(self, happened: Callable[[], T], within: float, what: str) -> T:
         """Woken by the platform; a bot that dies meanwhile is noticed."""
@@ -297,7 +403,8 @@ class _Runner:
     def _busy(self) -> bool:
         known = self._records()
         events = {row.event for row in known.inbox}
-        return bool(known.busy) or any(said.event not in events for said in self._driver.observed().said)
+        said = identified(self._driver.observed(), known).said
+        return bool(known.busy) or any(each.event not in events for each in said)
 
     def _fill(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -310,19 +417,11 @@ class _Runner:
     async def judge(self) -> None:
         """Put everything in order again, then look at what happened."""
         try:
-            seen, known = self._driver.observed(), self._records()
-            asked = self._asked()
-            expect = self._scenario.expect
-            answers = {script.prompt: script.answer for script in self._scenario.scripts if not script.hangs}
-            pressed = frozenset(
-                str(step.args["button"]) and script.prompt
-                for step in self._scenario.steps
-                if step.verb == "press" and "Retry" in str(step.args["button"])
-                for script in self._scenario.scripts
-            )
-            found = check(seen, known, asked, Expected(answers, pressed))
-            self.verdict.findings = [finding for finding in found if finding.rule not in expect.allow]
-            self._compare(seen, known)
+            with contextlib.suppress(TimeoutError):
+                await self._driver.wait(lambda: not self._findings(), ON_ITS_WAY)
+            self.verdict.findings = self._findings()
+            known = self._records()
+            self._compare(identified(self._driver.observed(), known), known)
             self.verdict.figures |= {
                 "cut": sum(run.state == "cut" for run in known.runs),
                 "found": sum("found after" in post.note for post in known.posts),
@@ -338,6 +437,19 @@ class _Runner:
             if self._bot.alive:
                 self._bot.fill_disk(full=False)
                 self._bot.disarm()
+
+    def _findings(self) -> list[Finding]:
+        scripts = self._scenario.scripts
+        answers = {script.prompt: script.answer for script in scripts if not script.hangs}
+        pressed = frozenset(
+            script.prompt
+            for step in self._scenario.steps
+            if step.verb == "press" and "Retry" in str(step.args["button"])
+            for script in scripts
+        )
+        expected = Expected(answers, pressed)
+        found = check(self._driver.observed(), self._records(), self._asked(), expected, self._driver.traits)
+        return [finding for finding in found if finding.rule not in self._scenario.expect.allow]
 
     def _records(self) -> Records:
         return records.read(self._world.database, self._driver.platform, self._since)
@@ -422,5 +534,34 @@ def _took(seen: Observed, known: Records, prompt: str) -> float:
     said = next((said.at for said in seen.said if prompt in said.text), None)
     run = next((run for run in known.runs if prompt in run.prompt), None)
     pages = {page.message for page in known.pages(run.id)} if run else set()
-    came = min((shown.at for shown in seen.shown if shown.message in pages), default=None)
+    here = [shown.at for shown in seen.shown if shown.message in pages or (run and shown.run == run.id)]
+    came = min(here, default=None)
     return came - said if said is not None and came is not None else float("inf")
+
+
+def _labels(shown: Shown, part: str) -> list[str]:
+    """Of its buttons with `part` in them; the one that is called just so before others."""
+    return sorted((label for label in shown.buttons if part in label), key=lambda label: label != part)
+
+
+def _as_wanted(found: str | None, args: dict[str, Any]) -> bool:
+    if "for" in args:
+        return found is not None and str(args["for"]) in found
+    if args["absent"] is True:
+        return found is None
+    return found is None or str(args["absent"]) not in found
+
+
+async def _git(folder: Path, words: str) -> str:
+    """What it prints, its complaints too."""
+    process = await asyncio.create_subprocess_exec(
+        "git", *shlex.split(words), cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        async with asyncio.timeout(GIT):
+            out, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise
+    return out.decode(errors="replace")

@@ -1,4 +1,23 @@
-"""Scenario files: what people do, what goes wrong, and what must have become of it. YAML; see tests/scenarios."""
+"""Scenario files: what people do, what goes wrong, and what must have become of it. YAML; see tests/scenarios.
+
+`{ref}`, `{ref2}`, `{ref3}` are issues that no other scenario has, `{tag}` … their `#14`. A text that platforms word
+differently is a mapping: `for: {telegram: "May it use", console: "may it use"}`; see `tests.soak.fit`.
+
+What `wait` can wait for, all of it if there is more:
+
+    {in: phone, for: "One two."}                      a message with that text; with `times`, so many
+    {in: phone, for: "May it use", button: "Allow"}   … the newest of them with such a button, by a part of its label
+    {in: phone, for: "May it use", lacks: "Allow"}    … or without; "": without any
+    {in: phone, first: "May it use", for: "Allowed"}  … which said something else when it came
+    {in: phone, file: ".patch", content: "+line"}     a file, by a part of its name, and what is in it
+    {in: phone, gone: "text"}                         no message has that text
+    {in: phone, live: "text"}                         it is being written
+    {git: "log --oneline", for: "text"}               what git prints in the worktree of `{ref}`, or of the session `of`
+    {worktree: "notes/a.txt", for: "text"}            what a file there has in it
+    {worktree: "notes/a.txt", absent: "text"}         … or, as after `git`, has not; `absent: true`: there is no file
+    {asked: "text"}, {told: "text"}                   a prompt reached the model, a tool's result or a person's answer
+    {seen: "text"}, {quiet: true}, {seconds: 1}       the receipt of a message; that all is done; nothing
+"""
 
 from __future__ import annotations
 
@@ -10,9 +29,11 @@ from typing import Any
 import yaml
 
 from tests.soak.checker import RULES
-from tests.soak.driver import CALLS, EVENTS, FAULTS, KINDS
+from tests.soak.driver import CALLS, EVENTS, FAULTS, KINDS, PLATFORMS
 
 PATIENCE = 75.0  # seconds: more than a platform's longest limit
+IN_PLACES = ("times", "button", "lacks", "first", "file", "content", "gone", "live")  # what `wait` looks for in a place
+WAITS = (*IN_PLACES, "git", "worktree", "absent", "asked", "told", "seen", "quiet", "seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +43,19 @@ class Verb:
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     short: str = ""  # the argument that stands for itself: `kill: now`
+    asks: tuple[str, ...] = ()  # names of `Traits` that a platform must have for it
 
 
 VERBS = {
     "say": Verb(("in", "text"), ("by", "reply")),  # reply: part of the bot's message that is answered
-    "send": Verb(("in", "file", "content"), ("text", "by")),
-    "edit": Verb(("said", "to")),
-    "press": Verb(("in", "message", "button"), ("by", "tells")),
-    "wait": Verb((), ("in", "for", "times", "live", "asked", "seen", "gone", "quiet", "seconds", "within")),
-    "outage": Verb(("seconds",), short="seconds"),
-    "fault": Verb(("what",), ("call", "in", "times", "seconds")),
+    "send": Verb(("in", "file", "content"), ("text", "by"), asks=("uploads",)),
+    "edit": Verb(("said", "to"), asks=("edits",)),
+    "press": Verb(("in", "message", "button"), ("by", "tells", "within")),  # button: a part of its label
+    "wait": Verb((), ("in", "for", "within", "of", *WAITS)),
+    "outage": Verb(("seconds",), short="seconds", asks=("trouble",)),
+    "fault": Verb(("what",), ("call", "in", "times", "seconds"), asks=("trouble",)),
     "calm": Verb(),
-    "happen": Verb(("what",), ("in", "text"), short="what"),
+    "happen": Verb(("what",), ("in", "text"), short="what", asks=("trouble",)),
     "kill": Verb(("at",), ("times",), short="at"),  # `now`, or a fault point
     "died": Verb((), ("within", "or")),  # or: rest – it may have come to rest first; then it is killed there
     "agree": Verb(),  # from here on, every request is allowed once
@@ -43,6 +65,7 @@ VERBS = {
     "crash": Verb(("what",), short="what"),  # opencode
     "release": Verb(("prompt",), short="prompt"),
     "console": Verb(("command", "until"), ("within",)),  # the command line, again until its output has `until` in it
+    "forge": Verb((), ("checks", "name", "said", "merge", "has", "within")),  # what happens, or is, on the forge
     "disk": Verb(("is",), short="is"),  # full | free
 }
 
@@ -69,6 +92,9 @@ class Script:
     call: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     then: str = ""
+    thinks: tuple[str, ...] = ()  # before it says anything
+    ends: str = ""  # why, where the answer is cut off: length | content_filter
+    fails: Mapping[str, Any] = field(default_factory=dict)  # status, message and, for a while only, times
 
     @property
     def answer(self) -> str:
@@ -82,8 +108,8 @@ class Expectations:
     answered: Mapping[str, str] = field(default_factory=dict)  # prompt → answer
     within: Mapping[str, float] = field(default_factory=dict)  # prompt → seconds from the message to its answer
     seen_within: float = 0.0  # seconds for the receipt of every message
-    shown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # place → texts
-    absent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    shown: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)  # place → texts
+    absent: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     rings: Mapping[str, int] = field(default_factory=dict)  # place → how often
     outcomes: Mapping[str, str] = field(default_factory=dict)  # message → accepted | refused | ignored
     states: Mapping[str, str] = field(default_factory=dict)  # prompt → how its last run ended
@@ -122,6 +148,8 @@ def parse(raw: Mapping[str, Any]) -> Scenario:
     for key in ("shown", "absent"):
         expect[key] = {place: _tuple(texts) for place, texts in expect.get(key, {}).items()}
     expect["allow"] = tuple(expect.get("allow", ()))
+    for platform in _tuple(raw.get("platforms", ())):
+        _one_of(platform, PLATFORMS, "platforms")
     return Scenario(
         title=raw["title"],
         places=places,
@@ -142,8 +170,9 @@ def _place(name: str, raw: Any) -> tuple[str, tuple[str, ...]]:
 def _script(prompt: str, raw: Any) -> Script:
     if not isinstance(raw, dict):
         return Script(prompt, _tuple(raw))
-    _only(raw, {"say", "every", "hangs", "call", "arguments", "then"}, f"model {prompt!r}")
-    return Script(prompt, **(raw | {"say": _tuple(raw.get("say", ()))}))
+    _only(raw, {"say", "every", "hangs", "call", "arguments", "then", "thinks", "ends", "fails"}, f"model {prompt!r}")
+    words = {name: _tuple(raw.get(name, ())) for name in ("say", "thinks")}
+    return Script(prompt, **(raw | words))
 
 
 def _step(number: int, raw: Any) -> Step:
@@ -162,6 +191,8 @@ def _step(number: int, raw: Any) -> Step:
     _only(args, {*spec.needs, *spec.takes}, f"{where}: {verb}")
     if missing := [name for name in spec.needs if name not in args]:
         raise ValueError(f"{where}: {verb} needs {', '.join(missing)}")
+    if verb == "wait":
+        _wait(args, f"{where}: {verb}")
     if verb == "fault":
         _one_of(args["what"], FAULTS, where)
         _one_of(args.get("call", "any"), CALLS, where)
@@ -170,8 +201,27 @@ def _step(number: int, raw: Any) -> Step:
     return Step(verb, args)
 
 
-def _tuple(raw: Any) -> tuple[str, ...]:
-    return (raw,) if isinstance(raw, str) else tuple(raw)
+def _wait(args: Mapping[str, Any], where: str) -> None:
+    git = [name for name in ("git", "worktree") if name in args]
+    if needy := [name for name in IN_PLACES if name in args]:
+        if "in" not in args:
+            raise ValueError(f"{where} {needy[0]} needs in")
+        if git:
+            raise ValueError(f"{where} looks into a place or into a worktree, not for {needy[0]} and {git[0]}")
+    if "for" in args and not git and "in" not in args:
+        raise ValueError(f"{where} for needs in, git or worktree")
+    if git and ("for" in args) == ("absent" in args):
+        raise ValueError(f"{where} {git[0]} needs for or absent")
+    if not git and (alone := [name for name in ("of", "absent") if name in args]):
+        raise ValueError(f"{where} {alone[0]} needs git or worktree")
+    if "for" not in args and (alone := [name for name in ("times", "button", "lacks", "first") if name in args]):
+        raise ValueError(f"{where} {alone[0]} needs for")
+    if "content" in args and "file" not in args:
+        raise ValueError(f"{where} content needs file")
+
+
+def _tuple(raw: Any) -> tuple[Any, ...]:
+    return (raw,) if isinstance(raw, str | dict) else tuple(raw)
 
 
 def _only(raw: Mapping[str, Any], known: set[str], where: str) -> None:

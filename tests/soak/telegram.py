@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
 
 from tests.simulators.telegram import Chat, Limits, Message, TelegramSimulator, Topic, User
-from tests.soak.driver import Unsupported
+from tests.soak.driver import Traits, Unsupported
 from tests.soak.observed import Limited, Observed, Said, Shown
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class TelegramDriver:
     """A `tests.soak.driver.PlatformDriver`."""
 
     platform = "telegram"
+    traits = Traits()
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.sim = TelegramSimulator("1:TOKEN", limits=limits)
@@ -50,7 +52,8 @@ class TelegramDriver:
     async def close(self) -> None:
         await self.sim.stop()
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self, state: Path) -> dict[str, Any]:
+        del state
         return {"token": self.sim.token, "api_base": self.sim.url}
 
     def admins(self) -> list[str]:
@@ -121,6 +124,9 @@ class TelegramDriver:
     def previews(self, place: str) -> list[str]:
         self.sim.core.expire_drafts()
         return [draft.text for draft in self._find(place)[0].drafts.values()]
+
+    def content(self, place: str, message: Shown) -> bytes:
+        return self.sim.world.files[_file(self._find(place)[0].messages[int(message.message)])["file_id"]].content
 
     async def wait(self, happened: Callable[[], T], seconds: float) -> T:
         return await self.sim.wait_for(lambda _: happened(), seconds)
@@ -249,6 +255,12 @@ def _shown(message: Message) -> Shown:
         first=message.history[0].text if message.history else message.text,
         buttons=tuple(button["text"] for button in message.buttons),
         rang=not message.silent,
-        file=message.media is not None,
+        file=_file(message).get("file_name", "") or next(iter(message.media or ()), ""),
         gone=message.deleted is not None,
     )
+
+
+def _file(message: Message) -> dict[str, Any]:
+    """As the Bot API speaks of it: the largest size of a picture."""
+    media = next(iter((message.media or {}).values()), {})
+    return media[-1] if isinstance(media, list) else media

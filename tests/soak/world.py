@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.harness import PROJECT, USUAL, Machine
 from tests.simulators.model import ScriptedModel
-from tests.simulators.opencode_home import git_project, opencode_binary, opencode_home
+from tests.simulators.opencode_home import OpencodeHome, opencode_binary, opencode_home
 from tests.soak.bots import BotProcess
 from tests.soak.driver import PlatformDriver
+from tests.soak.forge import PushedForge, project_with_remote
 
 FIRST_ISSUE = 101
 ASKS = {"bash": {"*": "allow", "touch ask*": "ask"}}  # what opencode asks people before it does it
@@ -23,8 +25,9 @@ ASKS = {"bash": {"*": "allow", "touch ask*": "ask"}}  # what opencode asks peopl
 class World:
     """Use `world`."""
 
-    def __init__(self, machine: Machine, model: ScriptedModel, driver: PlatformDriver) -> None:
+    def __init__(self, machine: Machine, model: ScriptedModel, driver: PlatformDriver, forge: PushedForge) -> None:
         self.machine = machine
+        self.forge = forge
         self.model = model
         self.driver = driver
         self.bot = BotProcess(machine)
@@ -48,26 +51,44 @@ async def open_world(root: Path, driver: PlatformDriver) -> AsyncIterator[World]
     model = ScriptedModel()
     await model.start()
     await driver.open()
+    forge = PushedForge("shoko/kugetsu", root / "remote.git")
+    await forge.start()
     try:
         # Without opencode's catalogue of all models: it takes it a second to read at every start.
-        home = opencode_home(root / "home", model.url, {"permission": ASKS}, catalogue=False)
-        machine = Machine(root, model, home, git_project(root / "project"), USUAL)
+        home = opencode_home(root / "home", model.url, catalogue=False)
+        home.config.update(permission=ASKS, provider=_providers(home))
+        home.write()
+        machine = Machine(root, model, home, project_with_remote(root / "project", forge.remote), USUAL)
         machine.write(
             state_dir=str(machine.state),
             opencode={"command": str(opencode_binary())},
             projects={PROJECT: {"path": str(machine.project), "base_branch": "main"}},
-            adapters={"console": {}, driver.platform: driver.settings()},
+            adapters={"console": {}, driver.platform: driver.settings(machine.state)},
             access={"admins": driver.admins()},
             sessions={"max_per_project": 1000},
+            forges={"github.com": forge.settings()},
         )
-        world = World(machine, model, driver)
+        world = World(machine, model, driver, forge)
         try:
             yield world
         finally:
             await world.bot.gone()
     finally:
         await driver.close()
+        await forge.stop()
         await model.stop()
+
+
+def _providers(home: OpencodeHome) -> dict[str, Any]:
+    """Besides the usual model, one that knows variants, and one that costs something: 0.14 USD an answer; and a
+    provider that cannot be reached.
+    """
+    [[name, usual]] = home.defaults()["provider"].items()
+    plain = usual["models"]["m1"]
+    thinker = {**plain, "name": "Thinker", "variants": {"low": {}, "high": {}}}
+    paid = {**usual, "name": "Paid", "models": {"p1": {**plain, "name": "P1", "cost": {"input": 1000, "output": 2000}}}}
+    nowhere = {**usual, "name": "Nowhere", "options": {**usual["options"], "baseURL": "http://127.0.0.1:9/v1"}}
+    return {name: {**usual, "models": {**usual["models"], "thinker": thinker}}, "paid": paid, "nowhere": nowhere}
 
 
 class Worlds:

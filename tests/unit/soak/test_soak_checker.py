@@ -9,7 +9,8 @@ import pytest
 
 from core.view import CARRY_ON
 from tests.soak import checker
-from tests.soak.checker import Expected, check
+from tests.soak.checker import Expected, check, identified
+from tests.soak.driver import Traits
 from tests.soak.observed import Limited, Observed, Said, Shown
 from tests.soak.records import AskRow, DeliveryRow, InboxRow, PostRow, Records, RunRow
 
@@ -230,3 +231,92 @@ def test_what_is_broken_is_found(what: str) -> None:
 
 def test_every_rule_is_broken_by_some_test() -> None:
     assert {rule for rule, _ in BROKEN.values()} == set(checker.RULES)
+
+
+# ── on screens, where messages have no ids ─────────────────────────────────────────────────────
+
+SCREENS = Traits(posts=False)
+
+
+def on_screen() -> Log:
+    """The same two prompts, typed at a terminal that was there all the time."""
+    log = good()
+    said = (
+        Said("window", "", "/start #14 first", 1.0, told=True),
+        Said("window", "", "second", 2.0, told=True),
+    )
+    shown = (
+        Shown("window", "1", "#14 on branch kugetsu/14"),
+        Shown("window", "2", "? may it use bash", ask="a"),
+        Shown("window", "3", "one\n⚙ bash ✓\ntwo\n✓ 3 s", run=1),
+        Shown("window", "4", "three\n✓ 1 s", run=2),
+    )
+    seen = Observed(said, shown, screens={"window": "p#14"})
+    return replace(log, observed=seen, records=replace(log.records, posts=()))
+
+
+def screen_findings(log: Log) -> set[str]:
+    expected = Expected({"first": "one two", "second": "three"})
+    return {finding.rule for finding in check(log.observed, log.records, log.asked, expected, SCREENS)}
+
+
+def seen(log: Log, **changes: object) -> Log:
+    return replace(log, observed=replace(log.observed, **changes))  # type: ignore[arg-type]
+
+
+def without(log: Log, message: str) -> Log:
+    return seen(log, shown=tuple(each for each in log.observed.shown if each.message != message))
+
+
+SCREEN_FINE: dict[str, Callable[[Log], Log]] = {
+    "all is there": lambda log: log,
+    "cut off from the bot after the question": lambda log: seen(without(log, "3"), lost=1.5),
+    "gone to another session": lambda log: seen(without(log, "4"), screens={"window": "p#15"}),
+    "a row of another command over the same socket": lambda log: records(
+        log, inbox=(*log.records.inbox, InboxRow(3, "t:1", "local", "/status", "accepted"))
+    ),
+}
+SCREEN_BROKEN: dict[str, tuple[str, Callable[[Log], Log]]] = {
+    "an answer that was not shown": (checker.ANSWERED, lambda log: without(log, "4")),
+    "an answer that was not shown after the connection was back": (
+        checker.ANSWERED,
+        lambda log: seen(without(log, "4"), lost=1.5),
+    ),
+    "an answer with words missing": (checker.ANSWERED, lambda log: shown(log, "3", text="one\n✓ 3 s")),
+    "an answer out of order": (checker.ANSWERED, lambda log: shown(log, "3", text="two\none\n✓ 3 s")),
+    "an answer twice on one screen": (checker.REPEAT, lambda log: more(log, Shown("window", "5", "three ✓", run=2))),
+    "a run that looks as if it went on": (checker.ORPHAN, lambda log: shown(log, "4", live=True)),
+    "a request that looks open": (checker.ORPHAN, lambda log: shown(log, "2", buttons=("Allow once",))),
+    "a line that never came in": (
+        checker.HANDLED,
+        lambda log: seen(log, said=(*log.observed.said, Said("window", "", "lost", 3.0, told=True))),
+    ),
+    "a line nobody replied to": (
+        checker.HANDLED,
+        lambda log: row(
+            seen(log, said=(log.observed.said[0], replace(log.observed.said[1], told=False))),
+            "inbox",
+            2,
+            outcome="refused",
+            run=None,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SCREEN_FINE)
+def test_what_is_promised_on_screens_passes(what: str) -> None:
+    assert not screen_findings(SCREEN_FINE[what](on_screen()))
+
+
+@pytest.mark.parametrize("what", SCREEN_BROKEN)
+def test_what_is_broken_on_screens_is_found(what: str) -> None:
+    rule, spoil = SCREEN_BROKEN[what]
+    assert rule in screen_findings(spoil(on_screen())), what
+
+
+def test_what_has_no_id_is_known_by_its_text_in_order() -> None:
+    rows = tuple(InboxRow(n, f"e:{n}", CHAT, text, "accepted") for n, text in enumerate(("x", "y", "x"), 1))
+    said = tuple(Said("window", "", text, 0.0) for text in ("y", "x", "x", "x"))
+    found = identified(Observed(said), Records(inbox=rows)).said
+    assert [each.event for each in found] == ["e:2", "e:1", "e:3", ""]

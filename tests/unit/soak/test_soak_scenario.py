@@ -47,6 +47,15 @@ def test_what_it_says() -> None:
         ({"expect": {"allow": ["everything"]}}, "no 'everything'; there are handled"),
         ({"expect": {"joy": 1}}, "has no joy"),
         ({"colour": "blue"}, "has no colour"),
+        ({"platforms": ["pigeons"]}, "no 'pigeons'; there are telegram"),
+        ({"steps": [{"wait": {"for": "x"}}]}, "for needs in, git or worktree"),
+        ({"steps": [{"wait": {"live": "x"}}]}, "live needs in"),
+        ({"steps": [{"wait": {"in": "phone", "button": "x"}}]}, "button needs for"),
+        ({"steps": [{"wait": {"in": "phone", "content": "x"}}]}, "content needs file"),
+        ({"steps": [{"wait": {"git": "log"}}]}, "git needs for or absent"),
+        ({"steps": [{"wait": {"git": "log", "for": "x", "absent": "y"}}]}, "git needs for or absent"),
+        ({"steps": [{"wait": {"worktree": "a", "for": "x", "in": "phone", "file": "f"}}]}, "not for file and worktree"),
+        ({"steps": [{"wait": {"in": "phone", "for": "x", "of": "y"}}]}, "of needs git or worktree"),
     ],
 )
 def test_what_is_wrong_is_named(change: dict[str, Any], said: str) -> None:
