@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from core.errors import NotFound, UsageError
 from core.model import MessageId, Run, Session
 
-FOR_GOOD = "-"  # in place of `Run.undone`: another run came after it was taken back, and nothing brings it again
+FOR_GOOD = "-"  # in place of `Run.undone`: a run or a summary came after it was taken back; nothing brings it again
 
 
 def runs_of(session: Session, runs: Sequence[Run]) -> list[Run]:
@@ -29,7 +29,7 @@ def first_taken_back(runs: Sequence[Run]) -> Run:
     if chain:
         return chain[0]
     if any(run.undone for run in runs):
-        raise UsageError("What was taken back is gone for good: another run came after it.", "Ask for it anew.")
+        raise UsageError("What was taken back is gone for good: a run or a summary came after it.", "Ask for it anew.")
     raise NotFound("Nothing was taken back.", "`/undo` takes the last run back.")
 
 

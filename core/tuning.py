@@ -16,6 +16,7 @@ from core.offers import Offers
 from core.ports import AgentModel, AgentPort, Reply, Store
 from core.run import Runs
 from core.run_state import Choices
+from core.standing import FOR_GOOD, runs_of, taken_back
 
 DEFAULT = "default"  # takes a choice back
 MOST = 8  # buttons: more do not fit a phone's screen
@@ -148,6 +149,9 @@ class Tuning:
         async with self._runs.alone(session, end):
             await self._audience.tell(session.key, Document(view_steer.compacting(session)))
             await self._agent.compact(session.agent_id, session.directory, await self._model_now(session))
+            # The summary is of what stands; nothing can be put behind it that was taken back before.
+            for run in taken_back(runs_of(session, await self._store.runs(session.key))):
+                await self._store.change_run(run.id, lambda was: replace(was, undone=FOR_GOOD))
         await self._audit(caller, session, "compact")
         if command.option("retry"):
             return await self._retry(caller, session)

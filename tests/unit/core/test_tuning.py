@@ -221,6 +221,15 @@ async def test_agents(begun: World) -> None:
 # ── compact ────────────────────────────────────────────────────────────────────────────────────
 
 
+async def test_a_summary_makes_what_was_taken_back_final(begun: World) -> None:
+    await begun.say(f"/continue {REF} more")
+    await begun.quiet()
+    assert (await begun.say(f"/undo {REF}")).ok
+    assert (await begun.say(f"/compact {REF}")).ok
+    refused = await begun.say(f"/redo {REF}")
+    assert "gone for good" in refused.document.markdown
+
+
 async def compacting(world: World) -> tuple[asyncio.Event, asyncio.Task[Reply]]:
     gate = world.agent.hanging["compact"] = asyncio.Event()
     task = asyncio.create_task(world.say(f"/compact {REF}"))
