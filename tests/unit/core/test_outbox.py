@@ -488,6 +488,47 @@ async def test_an_end_whose_formatting_is_refused_is_plain(office: Office) -> No
     assert office.messenger.messages[0].now.page == Page("over")
 
 
+def looks(text: str) -> Outgoing:
+    return Outgoing(Page(text, "formatted"), silent=True)
+
+
+async def test_only_the_newest_look_is_sent_and_the_message_stays_open(office: Office) -> None:
+    post = await shown(office)
+    for number in range(20):
+        office.outbox.revise(post, looks(f"look {number}"))
+    await office.quiet()
+    assert office.messenger.texts() == ["look 19"]
+    assert len(office.messenger.of("edit")) <= 2
+    assert await office.state(post) is PostState.SENT
+
+
+@pytest.mark.parametrize("errors", [[ChatUnreachable("down")] * 3, [ChatDoubt("?")], [limited(20.0)]])
+async def test_a_look_comes_through_failures_unless_a_newer_one_does(office: Office, errors: list[ChatError]) -> None:
+    post = await shown(office)
+    office.messenger.fail("edit", *errors)
+    office.outbox.revise(post, looks("old"))
+    await asyncio.sleep(1.5)
+    office.outbox.revise(post, looks("new"))
+    await office.quiet()
+    assert office.messenger.texts() == ["new"]
+
+
+async def test_the_end_wins_over_every_look(office: Office) -> None:
+    post = await shown(office)
+    office.outbox.revise(post, looks("a look"))
+    office.outbox.close(post, OVER)
+    await office.quiet()
+    assert office.messenger.texts() == ["over"]
+    assert await office.state(post) is PostState.CLOSED
+
+
+async def test_a_look_at_what_is_still_to_be_sent_comes_after_it(office: Office) -> None:
+    [post] = await office.send("first look")
+    office.outbox.revise(post, looks("second look"))
+    await office.quiet()
+    assert office.messenger.texts() == ["second look"]
+
+
 async def test_an_end_in_doubt_is_not_tried_without_a_pause(office: Office) -> None:
     post = await shown(office)
     office.messenger.chat_limit = (1000, 1.0)
