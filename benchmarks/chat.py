@@ -67,7 +67,10 @@ class RecordingChat:
     async def ask(self, place: Place, ask: Ask) -> None:
         """Nothing is asked."""
 
-    async def answered(self, place: Place, ask: Ask, number: int, chosen: str, by: str) -> None:
+    async def revised(self, place: Place, ask: Ask) -> None:
+        """Nothing is asked."""
+
+    async def ask_why(self, place: Place, ask: Ask) -> None:
         """Nothing is asked."""
 
     async def settle_ask(self, place: Place, ask: Ask, by: str) -> None:

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks.processes import started
 from tests.simulators.opencode_home import opencode_home
@@ -19,10 +20,15 @@ def surroundings() -> dict[str, str]:
 
 
 @asynccontextmanager
-async def served(folder: Path, opencode: Path, model: str) -> AsyncIterator[tuple[int, dict[str, str]]]:
-    """`opencode serve` with a home below `folder`: its process id, and how it is attached to (`url`, `password`)."""
+async def served(
+    folder: Path, opencode: Path, model: str, config: dict[str, Any] | None = None
+) -> AsyncIterator[tuple[int, dict[str, str]]]:
+    """`opencode serve` with a home below `folder`: its process id, and how it is attached to (`url`, `password`).
+
+    `config` is added to opencode's.
+    """
     password = secrets.token_urlsafe(16)
-    home = opencode_home(folder / "home-serve", model)
+    home = opencode_home(folder / "home-serve", model, config)
     env = {**surroundings(), **home.env, "OPENCODE_SERVER_PASSWORD": password, "PWD": str(folder)}
     serve = (opencode, "serve", "--hostname", "127.0.0.1", "--port", "0")
     async with started(*serve, ready="listening on", env=env, cwd=folder) as (process, line):
