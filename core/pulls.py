@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from core import refs, view_finish
 from core.audience import Audience
-from core.errors import ForgeError, KugetsuError, UsageError
+from core.errors import ForgeError, KugetsuError, StoreError, UsageError
 from core.live import Complain
 from core.model import Button, ProjectRef, SessionKey
 from core.offers import Offers
@@ -54,12 +54,19 @@ class Pulls:
         return forge
 
     async def follow(self, key: SessionKey, request: PullRequest) -> None:
-        """From here on; what was followed for the session before is not any more."""
-        for left in await self._store.open_operations(kind=FOLLOWED, subject=key.key):
-            await self._store.end(left)
-        data = {"session": str(key), "url": request.url}
-        operation = await self._store.begin(FOLLOWED, key.key, data)
-        self._start(key, operation)
+        """From here on; what was followed for the session before is not any more.
+
+        The request is open, whatever the disk says: where it cannot be noted, it is not followed.
+        """
+        try:
+            for left in await self._store.open_operations(kind=FOLLOWED, subject=key.key):
+                await self._store.end(left)
+            data = {"session": str(key), "url": request.url}
+            operation = await self._store.begin(FOLLOWED, key.key, data)
+        except StoreError as error:
+            self._complain(f"the pull request of {key} cannot be followed", error)
+        else:
+            self._start(key, operation)
 
     async def resume(self) -> None:
         """Go on with what an earlier process followed."""
