@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.markdown import plain, quoted
+from core.markdown import label, link, plain, quoted
 from core.model import Button, Document, Session
 from core.ports import Checks, FileChange, PullRequest, Work
 from core.view_steer import file_list
@@ -50,7 +50,7 @@ def will_push(session: Session, work: Work, offers: Sequence[Button], *, changed
 def pushed(session: Session, work: Work, request: PullRequest | None, offers: Sequence[Button]) -> Document:
     """The answer to `push`."""
     count = f"{len(work.unpushed)} {'commit' if len(work.unpushed) == 1 else 'commits'}"
-    where = f" [{request.ref.tag}]({request.url}) has them now." if request else ""
+    where = f" {link(request.ref.tag, request.url)} has them now." if request else ""
     return Document(f"**{session.key.tag}** {count} pushed to `{session.branch}`.{where}", tuple(offers))
 
 
@@ -80,29 +80,31 @@ def will_open(
 
 def request_opened(session: Session, request: PullRequest) -> Document:
     """The answer to `pr`."""
-    text = f"**{session.key.tag}** pull request [{request.ref.tag} {plain(request.title)}]({request.url}) is open."
+    text = f"**{session.key.tag}** pull request {_named(request)} is open."
     return Document(f"{text}\nWhat its checks say is told here.")
 
 
 def request_is_there(session: Session, request: PullRequest) -> Document:
     """There was one, and it has everything."""
-    text = f"**{session.key.tag}** has a pull request: [{request.ref.tag} {plain(request.title)}]({request.url})."
+    text = f"**{session.key.tag}** has a pull request: {_named(request)}."
     return Document(f"{text}\nEverything that is committed is in it.")
 
 
 def request_over(session: Session, request: PullRequest) -> Document:
     """Merged, or closed without."""
     sign = "✓" if request.state == "merged" else "■"
-    return Document(f"{sign} **{session.key.tag}** pull request [{request.ref.tag}]({request.url}) is {request.state}.")
+    return Document(
+        f"{sign} **{session.key.tag}** pull request {link(request.ref.tag, request.url)} is {request.state}."
+    )
 
 
 def checks_told(session: Session, request: PullRequest, checks: Checks, offers: Sequence[Button]) -> Document:
     """What continuous integration said about the newest commit of a pull request."""
-    about = f"**{session.key.tag}** [{request.ref.tag}]({request.url}) at `{request.head[:10]}`"
+    about = f"**{session.key.tag}** {link(request.ref.tag, request.url)} at `{request.head[:10]}`"
     if checks.state == "passed":
         return Document(f"✓ {about}: {checks.total} {'check' if checks.total == 1 else 'checks'} passed.")
     failed = [
-        f"- [{plain(check.name)}]({check.url})" if check.url else f"- {plain(check.name)}"
+        f"- {link(label(check.name), check.url)}" if check.url else f"- {plain(check.name)}"
         for check in checks.failed[:CHECKS_SHOWN]
     ]
     more = [f"… and {len(checks.failed) - CHECKS_SHOWN} more"] if len(checks.failed) > CHECKS_SHOWN else []
@@ -119,6 +121,10 @@ def fix_prompt(request: PullRequest, checks: Checks) -> str:
     for check in checks.failed[:CHECKS_SHOWN]:
         lines += ["", f"## {check.name} {check.url}".rstrip(), check.summary[:SUMMARY]]
     return "\n".join(lines).strip()
+
+
+def _named(request: PullRequest) -> str:
+    return link(f"{request.ref.tag} {label(request.title)}", request.url)
 
 
 def _commits(commits: Sequence[str]) -> str:

@@ -34,7 +34,8 @@ _URL = re.compile(r"://[^\s<>\[\]`*]*[\w/#=&-]")
 _ANGLED = re.compile(r"<(https?://[^\s<>]+)>")
 _DUNDER = re.compile(r"__[a-z][a-z0-9_]*__(?!_)")
 _DOLLARS = re.compile(r"\$\$([^$]+)\$\$|\$(?=[^\s$])([^$\n]*[^\s$])\$(?![\w$])")
-_BRACKETS = re.compile(r"\\\[(.+?)\\\]|\\\((.+?)\\\)", re.DOTALL)
+_BRACKETS = re.compile(r"\\\[(.+?)(?<!\\)\\\]|\\\((.+?)(?<!\\)\\\)", re.DOTALL)
+_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
 class _Parser(MarkdownIt):
@@ -65,7 +66,7 @@ def _url(state: StateInline, silent: bool) -> bool:  # noqa: FBT001
     if not match:
         return False
     if not silent:
-        state.append_pending(text)
+        state.append_pending(_ESCAPED.sub(r"\1", text))
     state.pos = match.end()
     return True
 
