@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from core import refs, view_finish
 from core.audience import Audience
-from core.errors import ForgeError, KugetsuError, StoreError, UsageError
+from core.errors import ForgeError, NotFound, StoreError, UsageError
 from core.live import Complain
 from core.model import Button, ProjectRef, SessionKey
 from core.offers import Offers
@@ -20,7 +20,8 @@ from core.ports import Checks, Clock, Forge, Operation, PullRequest, Store
 from core.tasks import Beside
 
 FOLLOWED = "pull request"  # kind of operation; its subject is the session's key
-SOON = 15.0  # seconds between questions while checks are pending …
+SOON = 15.0  # seconds between questions while checks are pending, …
+SHARE = 0.05  # … of how long they have been, where that is more: some never end …
 LATER = 300.0  # … and while there is nothing to wait for
 NO_CHECKS = timedelta(minutes=2)  # without any check after that, a commit is taken to have none
 LONGEST = timedelta(days=14)  # then a request is followed no more
@@ -98,7 +99,9 @@ class Pulls:
                 if asked is None:
                     return
                 operation = asked
-            except KugetsuError as error:
+            except NotFound:
+                return  # it was ended while the forge was asked
+            except Exception as error:  # noqa: BLE001  whatever a forge tells, the request is followed
                 if not failing:
                     self._complain(f"the pull request of {key} could not be looked at; it is tried again", error)
                 failing = True
@@ -137,8 +140,8 @@ class Pulls:
             return operation, LATER
         operation = await self._noted(operation, request.head)
         checks = await forge.checks(key.ref.project, request.head)
-        if checks.state == "pending" or (checks.state == "none" and not self._waited_long(operation)):
-            return operation, SOON
+        if checks.state == "pending" or (checks.state == "none" and self._waited(operation) <= NO_CHECKS):
+            return operation, min(max(SOON, self._waited(operation).total_seconds() * SHARE), LATER)
         if checks.state != "none":
             await self._tell(key, request, checks)
         return await self._store.step_done(operation, "told", {"told": request.head}), LATER
@@ -149,8 +152,8 @@ class Pulls:
             return operation
         return await self._store.step_done(operation, "head", {"head": head, "since": self._clock.now().isoformat()})
 
-    def _waited_long(self, operation: Operation) -> bool:
-        return self._clock.now() - datetime.fromisoformat(str(operation.data["since"])) > NO_CHECKS
+    def _waited(self, operation: Operation) -> timedelta:
+        return self._clock.now() - datetime.fromisoformat(str(operation.data["since"]))
 
     async def _tell(self, key: SessionKey, request: PullRequest, checks: Checks) -> None:
         session = await self._store.session(key)
