@@ -73,9 +73,11 @@ class Audience:
         await self._store.set_verbosity(place, verbosity)
         key = await self._store.session_at(place)
         show = self._on_air.get(key.key) if key else None
-        if show and (slot := show.slots.pop(place, None)):
+        if show and (slot := show.slots.get(place)):
             await slot.stop()
-            await self._add(show, place)
+            if show.slots.get(place) is slot and self._is_on_air(show):
+                del show.slots[place]
+                self._begin(show, place, verbosity)
 
     async def detach(self, place: Place) -> None:
         """Stop showing anything there."""
@@ -187,10 +189,18 @@ class Audience:
             return False
 
     async def _add(self, show: Show, place: Place) -> None:
-        chat = self._chats.get(place.platform)
-        if chat is None or place in show.slots:
-            return
         verbosity = await self._store.verbosity(place)
+        if place not in show.slots and self._is_on_air(show):
+            self._begin(show, place, verbosity)
+
+    def _is_on_air(self, show: Show) -> bool:
+        """A live message begun after the run's end would never be settled."""
+        return self._on_air.get(show.header.session.key.key) is show
+
+    def _begin(self, show: Show, place: Place, verbosity: Verbosity) -> None:
+        chat = self._chats.get(place.platform)
+        if chat is None:
+            return
         try:
             message = chat.live(place, replace(show.header, verbosity=verbosity))
         except Exception as error:  # noqa: BLE001  the run is shown in its other places
