@@ -111,8 +111,12 @@ class Outbox:
         self._change(_Edit(post, last, closes=True))
 
     def revise(self, post: Post, now: Outgoing) -> None:
-        """Have `post`, which is shown or about to be, look like `now`; only the newest look is ever sent."""
-        self._change(_Edit(post, now))
+        """Have `post`, which is shown or about to be, look like `now`; only the newest look is ever sent.
+
+        Once it is to be closed, nothing else changes it.
+        """
+        if not any(edit.closes and edit.post.key == post.key for edit in self._edits[post.place]):
+            self._change(_Edit(post, now))
 
     def _change(self, edit: _Edit) -> None:
         edits = self._edits[edit.post.place]
@@ -299,7 +303,7 @@ class Outbox:
         try:
             if shown and shown.state in {PostState.SENDING, PostState.UNKNOWN}:
                 shown = await self._found_or_dropped(await self.doubted(shown))
-            if shown and shown.message:
+            if shown and shown.message and (edit.closes or shown.state is not PostState.CLOSED):
                 async with self._turn(shown, Priority.NOTICE):
                     await self._messenger.edit(shown.place, shown.message, edit.out)
                     self._fault("post closed" if edit.closes else "post revised")
