@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from core.events import Trouble
+from core.markdown import plain
 
 MODEL, COMPACT, GO_ON, AGENT, RETRY = "model", "compact", "go on", "agent", "retry"
+REASON = 120  # characters of the provider's words in a live message
 GO_ON_PROMPT = "Your answer was cut off at its longest. Go on exactly where it ended."
 
 
@@ -91,4 +93,4 @@ def trying_again(code: str, reason: str, seconds: float) -> str:
     """In a live message, while opencode tries again by itself."""
     found = remedy(code)
     wait = f", again in {seconds:.0f} s" if seconds >= 1 else ""
-    return f"{found.words.rstrip('.').lower() if found else f'the provider failed ({reason})'}{wait}"
+    return f"{found.words.rstrip('.').lower() if found else f'the provider failed ({plain(reason[:REASON])})'}{wait}"
