@@ -12,12 +12,13 @@ from core.audience import Audience
 from core.callers import Caller, Callers, numbered
 from core.commands import Command
 from core.errors import AgentUnavailable, UsageError
-from core.model import Document, Run, Session
+from core.model import Document, Run, RunState, Session
 from core.ports import AgentPort, AgentRun, Reply, Store, Workspace
 from core.progress import Progress, fold
 from core.projects import Projects
 
 READING = 30.0  # seconds for opencode to tell what it has stored of a run
+STORED = 0.5  # seconds after the first event in which all that is stored of a run under way has come
 MAX_MESSAGE = 12_000  # characters; details longer than that come as a file
 LAST = "last"
 
@@ -117,24 +118,27 @@ class Changes:
         return Reply(view_steer.details_as_file(session, run, progress), data=data)
 
     async def _told(self, session: Session, run: Run) -> Progress:
-        """The run as the agent has stored it. Raises UsageError, AgentError."""
+        """The run as the agent has stored it; of one under way, what it is so far. Raises UsageError, AgentError."""
         if not session.agent_id or not run.message_id:
             raise UsageError(f"Run {run.number} never reached opencode.", f"See `/status {session.key}`.")
         sent = AgentRun(session.agent_id, session.directory, run.message_id, run.prompt)
-        progress = Progress()
+        progress, heard = Progress(), False
         try:
-            async with asyncio.timeout(READING), aclosing(self._agent.attach(sent)) as events:
+            async with asyncio.timeout(READING) as limit, aclosing(self._agent.attach(sent)) as events:
                 async for event in events:
+                    if not run.state.over and not heard:
+                        limit.reschedule(asyncio.get_running_loop().time() + STORED)
+                    heard = True
                     progress = fold(progress, event)
-                    if not run.state.over and progress.items:
-                        break  # of one under way, what is stored so far
         except TimeoutError as error:
+            if heard and not run.state.over:
+                return progress
             raise AgentUnavailable("opencode did not tell in time what the run did.", "Try again.") from error
         return progress
 
     async def _run(self, session: Session, number: str) -> Run:
         """Raises NotFound, UsageError."""
-        runs = [run for run in await self._store.runs(session.key) if run.started]
+        runs = [run for run in await self._store.runs(session.key) if run.state is not RunState.QUEUED]
         if not runs:
             raise UsageError(f"{session.key} has not worked yet.", f"`/continue {session.key} …` gives it a prompt.")
         return runs[-1] if number.lower() == LAST else numbered(session, runs, number)
