@@ -142,8 +142,10 @@ class Finish:
             seen = command.option("as") in {"", now.work.head}
             if not (command.option("yes") and seen):
                 draft = "--draft " if command.option("draft") else ""
-                line = f"/pr --yes {draft}--as {now.work.head} {session.key} -- {command.message}"
-                offers = [await self._offers.make("Open it" if not found else "Push", line.rstrip(" -"))]
+                words = f" -- {command.message}" if command.message else ""
+                line = f"/pr --yes {draft}--as {now.work.head} {session.key}{words}"
+                pushes = found is not None and found.state == "open"
+                offers = [await self._offers.make("Push" if pushes else "Open it", line)]
                 document = view_finish.will_open(session, now.work, base, title, text, offers, changed=not seen)
                 return Reply(document, ok=False, code=CONFIRM, data=_work_data(now) | {"title": title, "text": text})
             if now.work.unpushed:
