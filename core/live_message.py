@@ -67,6 +67,7 @@ class RunMessage:
         self._last_words = ("", 0.0)  # which part was said to its end, and when
         self._over = False
         self._post: Post | None = None
+        self._unsent: Post | None = None  # an attempt that came to nothing
         self._looked = False  # for what a dead process left
         self._number = 0  # of messages that were, or may have been, sent before
         self._edits = 0
@@ -149,6 +150,7 @@ class RunMessage:
         """Shrinks to one line; behind the answer, which the outbox sends first."""
         del progress
         self._live.account.budget.forget(self._key)
+        await self._drop_unsent()
         await self._left()
         if self._post:
             page = self._live.messenger.pages(view_run.over(report))[0]
@@ -227,13 +229,21 @@ class RunMessage:
             await live.store.save_post(self._post)
             raise
         except ChatError as error:
-            await live.store.save_post(post.in_state(PostState.PENDING, str(error)))
+            self._unsent = post.in_state(PostState.PENDING, str(error))
+            await live.store.save_post(self._unsent)
             raise
         live.fault("live message sent")
         self._post = replace(post.in_state(PostState.SENT), message=message)
         self._number += 1
         await live.store.save_post(self._post)
         live.fault("live message recorded")
+        await self._drop_unsent(unless=post.key)
+
+    async def _drop_unsent(self, unless: str = "") -> None:
+        """An attempt that came to nothing is not left waiting: its place may have moved, its run may be over."""
+        unsent, self._unsent = self._unsent, None
+        if unsent and unsent.key != unless:
+            await self._live.store.save_post(unsent.in_state(PostState.DROPPED, unsent.note))
 
     async def _edit(self, post: Post, page: Page) -> None:
         most = self._live.messenger.traits.max_edits
