@@ -121,8 +121,8 @@ async def test_an_unknown_model_fails_the_run_with_its_name(lab, text):
     session = await lab.session()
     end = (await lab.say(session.id, text, model="mock/nope")).events[-1]
     assert end.outcome is Outcome.FAILED
-    assert end.error_code
     assert "mock/nope" in end.error
+    assert end.error_code == Trouble.UNKNOWN_MODEL
     assert "\n" not in end.error
     # opencode remembers it as the session's model, so the way back is to name one
     assert (await lab.say(session.id, text, model="mock/m1")).events[-1] == DONE
@@ -190,6 +190,68 @@ async def test_retries_are_told(lab, text):
     assert 0 <= retrying.next_in < 10
     assert listener.progress.text == "Made it."
     assert listener.events[-1] == DONE
+
+
+@pytest.mark.needs("token_deltas")
+@pytest.mark.parametrize(
+    ("status", "said", "trouble"),
+    [
+        (429, "You exceeded your current quota, please check your plan and billing details.", Trouble.NO_CREDIT),
+        (500, "Internal server error", Trouble.OVERLOADED),
+        (529, "Overloaded", Trouble.OVERLOADED),
+    ],
+)
+async def test_what_is_tried_again_is_told_apart_too(lab, text, status, said, trouble):
+    session = await lab.session()
+    lab.model.on(text).fail(status, said)
+    listener = lab.start(lab.prompt(session.id, text))
+    await listener.until(lambda listener: listener.progress.retrying)
+    retrying = next(event for event in listener.events if isinstance(event, Retrying))
+    assert retrying.code == trouble
+    await lab.port.stop(session.id, lab.project)
+    assert await listener.finished() == Finished(Outcome.STOPPED)
+
+
+@pytest.mark.needs("token_deltas")
+async def test_a_provider_that_stays_in_trouble(lab, text):
+    session = await lab.session()
+    lab.model.on(text).fail(429, "Slow down", headers={"retry-after-ms": "50"})
+    listener = lab.start(lab.prompt(session.id, text))
+    gives_up = not (await lab.port.capabilities()).version.startswith("1.3.")
+    if not gives_up:
+        await listener.until(lambda listener: sum(isinstance(event, Retrying) for event in listener.events) > 5)
+        await lab.port.stop(session.id, lab.project)
+    end = await listener.finished()
+    assert end.error_code == (Trouble.RATE_LIMITED if gives_up else "")
+    assert end.outcome is (Outcome.FAILED if gives_up else Outcome.STOPPED)
+
+
+@pytest.mark.needs("token_deltas")
+async def test_a_provider_that_cannot_be_reached(lab, text):
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "options": {"baseURL": "http://127.0.0.1:9/v1", "apiKey": "x"},
+        "models": {"m1": {"tool_call": True}},
+    }
+    directory = lab.configured({"provider": {"away": provider}})
+    session = await lab.session(directory)
+    listener = lab.start(lab.prompt(session.id, text, directory, model="away/m1"))
+    told = await listener.until(
+        lambda listener: next((e for e in listener.events if isinstance(e, Retrying | Finished)), None)
+    )
+    assert (told.code if isinstance(told, Retrying) else told.error_code) == Trouble.NETWORK
+    await lab.port.stop(session.id, directory)
+    await listener.finished()
+
+
+async def test_a_full_context_that_cannot_be_summarised(lab, text):
+    session = await lab.session()
+    full = "This model's maximum context length is 100 tokens. However, your messages resulted in 200 tokens"
+    await lab.say(session.id, f"{text} before")
+    lab.model.on(f"{text} now").fail(400, full)
+    lab.model.on_summary(text).fail(400, full)
+    end = (await lab.say(session.id, f"{text} now")).events[-1]
+    assert (end.outcome, end.error_code) == (Outcome.FAILED, Trouble.CONTEXT_FULL)
 
 
 async def test_an_empty_answer_is_a_failure(lab, text):
