@@ -84,6 +84,11 @@ class Callers:
             raise NotFound(f"{command.ref} has no session.", f"`/start {command.ref.ref} …` makes one; see `/list`.")
         return session
 
+    async def audit(self, caller: Caller, action: str, subject: str, detail: str = "") -> None:
+        """Record what a command did. Raises StoreError."""
+        by = caller.inbound
+        await self._store.audit(by.person.id, action, subject, by.place, detail)
+
     async def at_work(self, command: Command, caller: Caller) -> Session:
         """The same, begun and with its worktree there: that of an archived one is brought back.
 

@@ -250,14 +250,12 @@ class Conductor:
             )
         await self._store.change_session(session.key, lambda now: rules.granted(now, granted))
         detail = "; ".join(f"{rule.permission} {rule.pattern}" for rule in granted)
-        await self._store.audit(caller.inbound.person.id, "allow", session.key.key, caller.inbound.place, detail)
+        await self._callers.audit(caller, "allow", session.key.key, detail)
 
     async def _leave(self, session: Session, run: Run, caller: Caller) -> Reply:
         if (await self._store.runs(session.key))[-1].id == run.id:
             await self._store.change_session(session.key, _no_longer_failed)
-        await self._store.audit(
-            caller.inbound.person.id, "leave", session.key.key, caller.inbound.place, f"run {run.number}"
-        )
+        await self._callers.audit(caller, "leave", session.key.key, f"run {run.number}")
         return Reply(view.left(run))
 
     async def _exists(self, key: SessionKey, error: SessionExists, message: str) -> Reply:

@@ -184,9 +184,8 @@ class Finish:
         return _State(session, project, await self._workspace.work(project, session.directory, session.branch))
 
     async def _audit(self, caller: Caller, session: Session, what: str, detail: str) -> None:
-        by = caller.inbound
         try:
-            await self._store.audit(by.person.id, what, session.key.key, by.place, detail)
+            await self._callers.audit(caller, what, session.key.key, detail)
         except KugetsuError:
             return  # it is done, and what was done must be said
 

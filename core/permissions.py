@@ -63,7 +63,7 @@ class Permissions:
         rule = PermissionRule(permission, pattern.strip() or "*", action)
 
         await self._store.change_session(session.key, lambda now: rules.granted(now, [rule]))
-        await self._audit(caller, session, f"{action} {permission} {rule.pattern}")
+        await self._callers.audit(caller, "permissions", session.key.key, f"{action} {permission} {rule.pattern}")
         return Reply(view_steer.rule_granted(session, rule), data=_data(rule))
 
     async def _withdraw(self, session: Session, words: str, caller: Caller) -> Reply:
@@ -77,12 +77,8 @@ class Permissions:
         await self._store.change_session(
             session.key, lambda now: replace(now, rules=tuple(r for r in now.rules if r != rule))
         )
-        await self._audit(caller, session, f"withdraw {rule.permission} {rule.pattern}")
+        await self._callers.audit(caller, "permissions", session.key.key, f"withdraw {rule.permission} {rule.pattern}")
         return Reply(view_steer.rule_withdrawn(session, rule), data=_data(rule))
-
-    async def _audit(self, caller: Caller, session: Session, what: str) -> None:
-        by = caller.inbound
-        await self._store.audit(by.person.id, "permissions", session.key.key, by.place, what)
 
 
 def _names(rule: PermissionRule) -> set[str]:

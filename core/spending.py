@@ -113,7 +113,7 @@ class Spending:
             amount = money.parse(command.message)
             changed = await self._store.change_session(session.key, lambda now: replace(now, budget=amount))
             session = changed or session
-            await self._audit(caller, session.key.key, amount)
+            await self._callers.audit(caller, "budget", session.key.key, _said(amount))
         limits = await self._limits(session, caller.inbound.person.id)
         spent = await self._store.spent_in(session.key)
         data = {"ref": str(session.key), "budget": session.budget, "spent": spent}
@@ -138,16 +138,11 @@ class Spending:
             amount = money.parse(command.message)
             before = DayBudget(amount, by) if amount else None
             await self._store.save_day_budget(person, before)
-            await self._audit(caller, person, amount)
+            await self._callers.audit(caller, "budget", person, _said(amount))
         limit = await self._day(person, before or DayBudget(0.0, person))
         data = {"person": person, "budget": limit.amount, "spent": limit.spent}
         return Reply(view_steer.day_budget(limit), data=data)
 
-    async def _audit(self, caller: Caller, subject: str, amount: float) -> None:
-        await self._store.audit(
-            caller.inbound.person.id,
-            "budget",
-            subject,
-            caller.inbound.place,
-            money.text_of(amount) if amount else "off",
-        )
+
+def _said(amount: float) -> str:
+    return money.text_of(amount) if amount else "off"

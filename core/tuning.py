@@ -102,7 +102,7 @@ class Tuning:
         self, session: Session, caller: Caller, model: str, variant: str, known: Sequence[AgentModel]
     ) -> Reply:
         session = await self._changed(session, lambda now: replace(now, model=model, variant=variant))
-        await self._audit(caller, session, f"model {model or DEFAULT} {variant}".strip())
+        await self._callers.audit(caller, f"model {model or DEFAULT} {variant}".strip(), session.key.key)
         now = await self._model_now(session)
         chosen = next((each for each in known if each.id == now), None)
         variants = chosen.variants[:MOST] if model and chosen and not variant else ()
@@ -128,7 +128,7 @@ class Tuning:
         if chosen is None and name.lower() != DEFAULT:
             raise NotFound(f"opencode has no agent `{name[:60]}`.", _nearest(name, [agent.name for agent in known]))
         session = await self._changed(session, lambda now: replace(now, agent=chosen or ""))
-        await self._audit(caller, session, f"agent {chosen or DEFAULT}")
+        await self._callers.audit(caller, f"agent {chosen or DEFAULT}", session.key.key)
         data = {"ref": str(session.key), "agent": session.agent}
         return Reply(view_steer.agent_set(session, going=await self._is_at_work(session)), data=data)
 
@@ -152,7 +152,7 @@ class Tuning:
             # The summary is of what stands; nothing can be put behind it that was taken back before.
             for run in taken_back(runs_of(session, await self._store.runs(session.key))):
                 await self._store.change_run(run.id, lambda was: replace(was, undone=FOR_GOOD))
-        await self._audit(caller, session, "compact")
+        await self._callers.audit(caller, "compact", session.key.key)
         if command.option("retry"):
             return await self._retry(caller, session)
         return Reply(view_steer.compacted(session), data={"ref": str(session.key)})
@@ -174,10 +174,6 @@ class Tuning:
         now = await self._store.verbosity(place)
         buttons = [await self._offers.make(level.value, f"/verbosity {level}") for level in Verbosity if level != now]
         return Reply(view_steer.verbosity(now, buttons), data={"verbosity": now.value})
-
-    async def _audit(self, caller: Caller, session: Session, what: str) -> None:
-        by = caller.inbound
-        await self._store.audit(by.person.id, what, session.key.key, by.place)
 
 
 def _matching(known: Sequence[AgentModel], words: str) -> list[AgentModel]:

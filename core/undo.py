@@ -60,7 +60,7 @@ class Undo:
                     await self._store.change_run(earlier.id, lambda was: replace(was, undone=FOR_GOOD))
             await self._store.change_run(run.id, lambda was: replace(was, undone=now))
             await self._store.end(operation)
-        await self._audit(caller, session, "undo", run)
+        await self._callers.audit(caller, "undo", session.key.key, f"run {run.number}")
         offers = (await self._offers.make("Redo", f"/redo --run {run.number} {session.key}"),)
         return Reply(view_steer.undone(session, run, changes, offers, moved=moved), data=_data(session, run))
 
@@ -79,7 +79,7 @@ class Undo:
             await self._workspace.rewind(session.directory, run.undone)
             await self._store.change_run(run.id, lambda was: replace(was, undone=""))
             await self._store.end(operation)
-        await self._audit(caller, session, "redo", run)
+        await self._callers.audit(caller, "redo", session.key.key, f"run {run.number}")
         offers = (await self._offers.make("Undo", f"/undo --run {run.number} {session.key}"),)
         return Reply(view_steer.redone(session, run, offers), data=_data(session, run))
 
@@ -144,10 +144,6 @@ class Undo:
                     f"{other.key.tag} has worked in the same checkout since run {run.number}.",
                     "With `worktrees: true` each session would have its own.",
                 )
-
-    async def _audit(self, caller: Caller, session: Session, what: str, run: Run) -> None:
-        by = caller.inbound
-        await self._store.audit(by.person.id, what, session.key.key, by.place, f"run {run.number}")
 
 
 def _data(session: Session, run: Run) -> dict[str, object]:

@@ -14,7 +14,7 @@ from core.census import Census, Remedy
 from core.commands import Command
 from core.ending import Ending
 from core.errors import Busy, NotAllowed, UsageError
-from core.model import Document, RunState, Session
+from core.model import Document, RunState
 from core.offers import Offers
 from core.ports import Clock, Reply, Store
 from core.records import session_data
@@ -93,7 +93,7 @@ class Upkeep:
         places = await self._store.places(session.key)
         await self._ending.destroy(session, force=force)
         await self._audience.ended(session, places)
-        await self._audit(caller, "destroy", session)
+        await self._callers.audit(caller, "destroy", str(session.key))
         return Reply(view_life.destroyed(session), data=session_data(session, []))
 
     async def _destroy_base(self, command: Command, caller: Caller) -> Reply:
@@ -102,7 +102,7 @@ class Upkeep:
             line = f"/destroy --base --yes {project.ref}"
             raise UsageError(f"This deletes the base session of {project.ref}; its forks stay.", f"`{line}` does it.")
         base = await self._ending.destroy_base(project)
-        await self._store.audit(caller.inbound.person.id, "destroy base", str(project.ref), caller.inbound.place)
+        await self._callers.audit(caller, "destroy base", str(project.ref))
         return Reply(view_life.base_destroyed(project), data={"project": str(project.ref), "session": base.agent_id})
 
     async def _archive(self, command: Command, caller: Caller) -> Reply:
@@ -110,7 +110,7 @@ class Upkeep:
         if await self._store.unfinished_runs(session.key):
             raise Busy(f"{session.key} is at work.", f"Wait for the end, or `/stop {session.key}`.")
         archived = await self._ending.archive(session)
-        await self._audit(caller, "archive", session)
+        await self._callers.audit(caller, "archive", str(session.key))
         return Reply(view_life.archived(archived), data=session_data(archived, []))
 
     async def _export(self, command: Command, caller: Caller) -> Reply:
@@ -119,7 +119,7 @@ class Upkeep:
         if folder is None:
             raise UsageError("An export is written where you stand.", f"In a terminal: `kugetsu export {session.key}`.")
         file = await self._transfer.export(session, folder)
-        await self._audit(caller, "export", session)
+        await self._callers.audit(caller, "export", str(session.key))
         return Reply(view_life.exported(session, file), data={"ref": str(session.key), "file": str(file)})
 
     async def _import(self, command: Command, caller: Caller) -> Reply:
@@ -127,8 +127,5 @@ class Upkeep:
         if folder is None:
             raise UsageError("A file is imported from where you stand.", "In a terminal: `kugetsu import FILE`.")
         session = await self._transfer.bring_in(folder / Path(command.message).expanduser())
-        await self._audit(caller, "import", session)
+        await self._callers.audit(caller, "import", str(session.key))
         return Reply(view_life.imported(session), data=session_data(session, []))
-
-    async def _audit(self, caller: Caller, action: str, session: Session) -> None:
-        await self._store.audit(caller.inbound.person.id, action, str(session.key), caller.inbound.place)

@@ -54,14 +54,14 @@ class Waiting:
 
     async def _clear(self, session: Session, caller: Caller) -> Reply:
         taken = [run for run in await self._waiting(session) if await self._take_out(run)]
-        await self._audit(caller, session, "clear", taken)
+        await self._callers.audit(caller, "queue clear", session.key.key, _named(taken))
         return Reply(view_steer.taken_out(session, taken))
 
     async def _cancel(self, session: Session, number: str, caller: Caller) -> Reply:
         run = await self._entry(session, number)
         if not await self._take_out(run):
             raise NotFound(f"Run {run.number} does not wait any more.", f"`/stop {session.key}` ends it.")
-        await self._audit(caller, session, "cancel", [run])
+        await self._callers.audit(caller, "queue cancel", session.key.key, _named([run]))
         return Reply(view_steer.taken_out(session, [run]))
 
     async def _now(self, session: Session, number: str, caller: Caller) -> Reply:
@@ -71,7 +71,7 @@ class Waiting:
         )
         if changed is None or changed.state is not RunState.QUEUED:
             raise NotFound(f"Run {run.number} does not wait any more.")
-        await self._audit(caller, session, "now", [run])
+        await self._callers.audit(caller, "queue now", session.key.key, _named([run]))
         # By now it may be the one under way: being prepared, or its turn has come.
         await self._runs.stop(session.key, view_steer.interrupted(run), spare=run.id)
         return Reply(view_steer.goes_now(run))
@@ -105,6 +105,6 @@ class Waiting:
         changed = await self._store.change_run(run.id, taken)
         return changed is not None and changed.ended == at
 
-    async def _audit(self, caller: Caller, session: Session, what: str, runs: Sequence[Run]) -> None:
-        by, which = caller.inbound, ", ".join(f"run {run.number}" for run in runs)
-        await self._store.audit(by.person.id, f"queue {what}", session.key.key, by.place, which)
+
+def _named(runs: Sequence[Run]) -> str:
+    return ", ".join(f"run {run.number}" for run in runs)
