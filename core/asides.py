@@ -101,9 +101,9 @@ class Asides:
                 session.directory,
                 self._agent.new_message_id(),
                 question,
-                model=session.model or self._choices.model,
+                model=self._choices.model_of(session),
                 variant=session.variant,
-                agent=session.agent or self._choices.agent,
+                agent=self._choices.agent_of(session),
                 system=view_steer.ASIDE_FOR_THE_AGENT,
                 read_only=True,
             )

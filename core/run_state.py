@@ -46,3 +46,11 @@ class Choices:
     agent: str = ""
     auto_resume: bool = True  # after a crash the agent is told to carry on
     stop_patience: float = 5.0  # seconds for opencode to confirm an abort before the run is called stopped without it
+
+    def model_of(self, session: Session) -> str:
+        """What people chose for the session, else the configuration's; empty: opencode's own."""
+        return session.model or self.model
+
+    def agent_of(self, session: Session) -> str:
+        """Likewise."""
+        return session.agent or self.agent

@@ -76,7 +76,7 @@ class Tuning:
 
     async def _model_now(self, session: Session) -> str:
         """What the next prompt would go to."""
-        return session.model or self._choices.model or await self._agent.default_model(session.directory)
+        return self._choices.model_of(session) or await self._agent.default_model(session.directory)
 
     async def _models(self, session: Session, known: Sequence[AgentModel], shown: Sequence[AgentModel]) -> Reply:
         now = await self._model_now(session)
@@ -115,7 +115,7 @@ class Tuning:
         session = await self._callers.meant(command, caller)
         known = await self._agent.agents(session.directory)
         if not command.message:
-            now = session.agent or self._choices.agent
+            now = self._choices.agent_of(session)
             buttons = [
                 await self._offers.make(agent.name, f"/agent {session.key} {agent.name}")
                 for agent in known[:MOST]
