@@ -68,6 +68,7 @@ from core.stalls import Stalls
 from core.strangers import Strangers
 from core.transfer import Transfer
 from core.tuning import Tuning
+from core.turns import Turns
 from core.undo import Undo
 from core.upkeep import Upkeep
 from core.waiting import Waiting
@@ -170,6 +171,7 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
     sessions = Sessions(store, agent, workspace, bases, clock, state_dir, marks.write, surroundings.fault)
     callers = Callers(store, projects, sessions, people, settings.default_instance)
     spending = Spending(store, callers, people, clock)
+    turns = Turns(store)
     runs = Runs(
         store,
         agent,
@@ -181,6 +183,7 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
         offers,
         stalls,
         spending,
+        turns,
         journal,
         clock,
         choices,
@@ -224,10 +227,10 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
     asides = Asides(store, agent, projects, sessions, audience, callers, spending, choices, complain)
     steering = (
         Waiting(store, callers, runs, offers, clock),
-        Undo(store, agent, workspace, runs, callers, offers),
-        Tuning(store, agent, runs, callers, audience, offers, choices, conductor.retry_last),
+        Undo(store, agent, workspace, turns, callers, offers),
+        Tuning(store, agent, turns, callers, audience, offers, choices, conductor.retry_last),
         Permissions(store, projects, callers, offers),
-        Finish(store, workspace, projects, callers, runs, audience, offers, pulls),
+        Finish(store, workspace, projects, callers, turns, audience, offers, pulls),
     )
     commands = (conductor, overview, upkeep, files, changes, strangers, Why(store), spending, asides, *steering)
     handlers = {name: handler for part in commands for name, handler in part.commands.items()}

@@ -18,7 +18,7 @@ from core.offers import Offers
 from core.ports import Forge, PullRequest, Reply, Store, Work, Workspace
 from core.projects import Projects
 from core.pulls import Pulls
-from core.run import Runs
+from core.turns import Turns
 
 CONFIRM = "confirm"  # code of a reply that asks first
 
@@ -41,7 +41,7 @@ class Finish:
         workspace: Workspace,
         projects: Projects,
         callers: Callers,
-        runs: Runs,
+        turns: Turns,
         audience: Audience,
         offers: Offers,
         pulls: Pulls,
@@ -50,7 +50,7 @@ class Finish:
         self._workspace = workspace
         self._projects = projects
         self._callers = callers
-        self._runs = runs
+        self._turns = turns
         self._audience = audience
         self._offers = offers
         self._pulls = pulls
@@ -64,7 +64,7 @@ class Finish:
 
     async def _commit(self, command: Command, caller: Caller) -> Reply:
         session = await self._callers.at_work(command, caller)
-        async with self._runs.alone(session):
+        async with self._turns.alone(session):
             now = await self._state(session)
             if not now.work.uncommitted:
                 raise NothingToCommit(f"{session.key.tag} has nothing to commit.", _next_after_commit(now))
@@ -90,7 +90,7 @@ class Finish:
 
     async def _push(self, command: Command, caller: Caller) -> Reply:
         session = await self._callers.at_work(command, caller)
-        async with self._runs.alone(session):
+        async with self._turns.alone(session):
             now = await self._state(session)
             _must_have_remote(now)
             if not now.work.unpushed:
@@ -122,7 +122,7 @@ class Finish:
     async def _pr(self, command: Command, caller: Caller) -> Reply:
         session = await self._callers.at_work(command, caller)
         forge = self._pulls.must_have_forge(session.key.ref.project)
-        async with self._runs.alone(session):
+        async with self._turns.alone(session):
             now = await self._state(session)
             _must_have_remote(now)
             found = await forge.pull_request(now.project.ref, session.branch)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
 from core import rules, view, view_life
 from core.asks import Asks, refusal
 from core.audience import Audience
-from core.errors import AgentError, AgentSessionGone, Busy, KugetsuError, NotFound
+from core.errors import AgentError, AgentSessionGone, KugetsuError, NotFound
 from core.events import AgentEvent, Asked, Metered, Outcome, Refused, Said, Settled, Started
 from core.journal import Journal
 from core.live import Complain
@@ -37,6 +36,7 @@ from core.sessions import Fault, Sessions
 from core.spending import Spending
 from core.stalls import Stalls
 from core.tasks import Beside, to_the_end
+from core.turns import Turns, turn
 
 INTERNAL = "internal"  # error code of a defect of ours
 
@@ -56,6 +56,7 @@ class Runs:
         offers: Offers,
         stalls: Stalls,
         spending: Spending,
+        turns: Turns,
         journal: Journal,
         clock: Clock,
         choices: Choices,
@@ -71,6 +72,7 @@ class Runs:
         self._asks = asks
         self._stalls = stalls
         self._spending = spending
+        self._turns = turns
         self._journal = journal
         self._clock = clock
         self._choices = choices
@@ -82,42 +84,18 @@ class Runs:
         )
         self._slots = asyncio.Semaphore(choices.max_concurrent)
         self._live: dict[str, Live] = {}
-        self._checkouts: dict[str, asyncio.Lock] = {}
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by session: for runs, and `alone`
-        self._enders: dict[str, Callable[[], Awaitable[None]]] = {}  # of what `alone` does
         self._beside = Beside()
         self._handing_over = False
         self._told: set[str] = set()  # keys of sessions whose people know what cannot be asked
 
     async def next(self, key: SessionKey) -> bool:
         """Drive the session's oldest waiting run to its end. False when none waits."""
-        async with self._turns[key.key]:
+        async with self._turns.session(key):
             run = min(await self._store.unfinished_runs(key), key=turn, default=None)
             if run is None:
                 return False
             await self._drive(key, run)
         return True
-
-    @asynccontextmanager
-    async def alone(self, session: Session, end: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[None]:
-        """Nothing runs in the session and its checkout meanwhile; what is said waits. `end` is how `stop` ends it.
-
-        Raises Busy.
-        """
-        key, mine = session.key, self._turns[session.key.key]
-        waiting = await self._store.unfinished_runs(key)
-        if waiting or mine.locked():
-            raise Busy(f"{key.tag} is at work.", "Wait for the end, or `/stop` it first.")
-        checkout = self._checkout(session)
-        if isinstance(checkout, asyncio.Lock) and checkout.locked():
-            raise Busy("Another session works in this checkout.", "Wait for its end: the project has no worktrees.")
-        async with mine, checkout:
-            if end:
-                self._enders[key.key] = end
-            try:
-                yield
-            finally:
-                self._enders.pop(key.key, None)
 
     async def _drive(self, key: SessionKey, run: Run) -> None:
         live = self._live[key.key] = Live(run)
@@ -157,10 +135,9 @@ class Runs:
         live = self._live.get(key.key)
         if live and live.run.id == spare:
             return False
-        if live is None and (end := self._enders.get(key.key)):
-            await end()
-            return True
-        if live is None or live.task is None or live.task.done():
+        if live is None:
+            return await self._turns.end(key)
+        if live.task is None or live.task.done():
             return False
         live.stopping, live.why = True, why
         if live.prompted:
@@ -179,7 +156,7 @@ class Runs:
             await self._audience.tell(key, Document(view.waits_for_slot(self._choices.max_concurrent)))
         project = await self._projects.get(key.ref.project)
         # The checkout first: a run that waits for its turn there must not keep a slot from others.
-        async with self._checkout(live.session), self._slots:
+        async with self._turns.checkout(live.session), self._slots:
             if live.run.state is RunState.QUEUED:  # since it was taken, what was before it may have spent all
                 await self._spending.check(live.session, live.run.person)
             live.session = session = await self._sessions.prepare(
@@ -376,20 +353,6 @@ class Runs:
     async def close(self) -> None:
         """What goes on beside the runs ends."""
         await self._beside.close()
-
-    def _checkout(self, session: Session) -> AbstractAsyncContextManager[object]:
-        """Sessions that share the project's checkout take turns."""
-        if session.branch:
-            return nullcontext()
-        return self._checkouts.setdefault(str(session.directory), asyncio.Lock())
-
-
-def turn(run: Run) -> tuple[bool, bool, bool, int]:
-    """The order in which a session's runs have their turn.
-
-    One under way that nobody drives was left by a process that died; what carries on goes before what waits.
-    """
-    return (run.state is RunState.QUEUED, run.prompt != view.CARRY_ON, not run.urgent, run.number)
 
 
 def _standing(project: Project, session: Session | None) -> tuple[PermissionRule, ...]:

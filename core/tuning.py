@@ -14,9 +14,9 @@ from core.errors import NotFound, UsageError
 from core.model import Button, Document, Session, Verbosity
 from core.offers import Offers
 from core.ports import AgentModel, AgentPort, Reply, Store
-from core.run import Runs
 from core.run_state import Choices
 from core.standing import FOR_GOOD, runs_of, taken_back
+from core.turns import Turns
 
 DEFAULT = "default"  # takes a choice back
 MOST = 8  # buttons: more do not fit a phone's screen
@@ -29,7 +29,7 @@ class Tuning:
         self,
         store: Store,
         agent: AgentPort,
-        runs: Runs,
+        turns: Turns,
         callers: Callers,
         audience: Audience,
         offers: Offers,
@@ -39,7 +39,7 @@ class Tuning:
         """`retry` runs the session's last prompt again."""
         self._store = store
         self._agent = agent
-        self._runs = runs
+        self._turns = turns
         self._callers = callers
         self._audience = audience
         self._offers = offers
@@ -146,7 +146,7 @@ class Tuning:
         async def end() -> None:
             await self._agent.stop(session.agent_id, session.directory)
 
-        async with self._runs.alone(session, end):
+        async with self._turns.alone(session, end):
             await self._audience.tell(session.key, Document(view_steer.compacting(session)))
             await self._agent.compact(session.agent_id, session.directory, await self._model_now(session))
             # The summary is of what stands; nothing can be put behind it that was taken back before.

@@ -17,8 +17,8 @@ from core.errors import UsageError
 from core.model import MessageId, Run, RunId, Session
 from core.offers import Offers
 from core.ports import MADE, AgentPort, AgentRun, Known, Operation, Reply, Store, Workspace, source_of
-from core.run import Runs
 from core.standing import FOR_GOOD, first_taken_back, last_standing, runs_of, taken_back
+from core.turns import Turns
 
 UNDONE, REDONE = "undone", "redone"  # kinds of operation, and what the snapshots before them are called
 
@@ -27,12 +27,12 @@ class Undo:
     """The last run that stands, and the first that was taken back."""
 
     def __init__(
-        self, store: Store, agent: AgentPort, workspace: Workspace, runs: Runs, callers: Callers, offers: Offers
+        self, store: Store, agent: AgentPort, workspace: Workspace, turns: Turns, callers: Callers, offers: Offers
     ) -> None:
         self._store = store
         self._agent = agent
         self._workspace = workspace
-        self._runs = runs
+        self._turns = turns
         self._callers = callers
         self._offers = offers
         self.commands: dict[str, Callable[[Command, Caller], Awaitable[Reply]]] = {
@@ -42,7 +42,7 @@ class Undo:
 
     async def _undo(self, command: Command, caller: Caller) -> Reply:
         session = await self._callers.at_work(command, caller)
-        async with self._runs.alone(session):
+        async with self._turns.alone(session):
             runs = runs_of(session, await self._store.runs(session.key))
             run = await self._meant(command, caller, runs, last_standing)
             if run.undone:
@@ -66,7 +66,7 @@ class Undo:
 
     async def _redo(self, command: Command, caller: Caller) -> Reply:
         session = await self._callers.at_work(command, caller)
-        async with self._runs.alone(session):
+        async with self._turns.alone(session):
             runs = runs_of(session, await self._store.runs(session.key))
             run = await self._meant(command, caller, runs, first_taken_back)
             if not run.undone:

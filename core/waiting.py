@@ -13,7 +13,8 @@ from core.model import Button, Run, RunState, Session
 from core.offers import Offers
 from core.ports import Clock, Reply, Store
 from core.records import run_data
-from core.run import Runs, turn
+from core.run import Runs
+from core.turns import turn
 
 
 class Waiting:

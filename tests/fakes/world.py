@@ -58,6 +58,7 @@ from core.spending import Spending
 from core.stalls import Stalls
 from core.strangers import Strangers
 from core.tuning import Tuning
+from core.turns import Turns
 from core.undo import Undo
 from core.upkeep import Upkeep
 from core.waiting import Waiting
@@ -193,6 +194,7 @@ class World:
         self.people = People(self.store, roster, clock)
         callers = Callers(self.store, self.projects, self.sessions, self.people, outside.default_instance)
         spending = Spending(self.store, callers, self.people, clock)
+        turns = Turns(self.store)
         self.runs = Runs(
             self.store,
             agent,
@@ -204,6 +206,7 @@ class World:
             offers,
             Stalls(self.audience, clock, outside.stall_after),
             spending,
+            turns,
             self.journal,
             clock,
             outside.choices,
@@ -253,10 +256,10 @@ class World:
             spending,
             self.asides,
             Waiting(self.store, callers, self.runs, offers, clock),
-            Undo(self.store, agent, workspace, self.runs, callers, offers),
-            Tuning(self.store, agent, self.runs, callers, self.audience, offers, choices, conductor.retry_last),
+            Undo(self.store, agent, workspace, turns, callers, offers),
+            Tuning(self.store, agent, turns, callers, self.audience, offers, choices, conductor.retry_last),
             Permissions(self.store, self.projects, callers, offers),
-            Finish(self.store, workspace, self.projects, callers, self.runs, self.audience, offers, self.pulls),
+            Finish(self.store, workspace, self.projects, callers, turns, self.audience, offers, self.pulls),
         )
         nobody: Any = None  # what looks after foreign sessions and other machines is tested by itself
         upkeep = Upkeep(

@@ -10,7 +10,7 @@ import pytest
 from core.events import Finished, Outcome, Said
 from core.model import PermissionRequest, Run, RunState, SessionId
 from core.ports import Reply
-from core.run import turn
+from core.turns import turn
 from core.view import CARRY_ON
 from tests.fakes.agent import Ask, Script
 from tests.fakes.world import ANN, BOB, LOBBY, VIEWER, Outside, World, key
