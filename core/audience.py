@@ -57,8 +57,9 @@ class Audience:
         """Begin a live message in every place of the session."""
         show = Show(header)
         self._on_air[header.session.key.key] = show
-        for place in await self._store.places(header.session.key):
-            await self._add(show, place)
+        for place, verbosity in (await self._store.verbosities(header.session.key)).items():
+            if place not in show.slots:  # somebody may attach one meanwhile
+                self._begin(show, place, verbosity)
         return show
 
     async def attach(self, place: Place, key: SessionKey) -> None:

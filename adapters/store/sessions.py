@@ -128,6 +128,12 @@ class Sessions(Part):
         db.execute(delete(places).filter_by(**place_values(place)))
 
     @reads
+    def verbosities(self, db: Connection, key: SessionKey) -> dict[Place, Verbosity]:
+        """See core.ports.Store."""
+        rows = db.execute(select(places).where(places.c.session_key == key.key).order_by(places.c.id))
+        return {place_from(row): Verbosity(row.verbosity) for row in rows}
+
+    @reads
     def verbosity(self, db: Connection, place: Place) -> Verbosity:
         """See core.ports.Store."""
         found = db.execute(select(places.c.verbosity).filter_by(**place_values(place))).scalar_one_or_none()

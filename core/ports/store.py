@@ -197,6 +197,9 @@ class Store(Protocol):
     async def places(self, key: SessionKey) -> list[Place]:
         """In the order they were attached."""
 
+    async def verbosities(self, key: SessionKey) -> dict[Place, Verbosity]:
+        """Of all the session's places, in the order they were attached: asked for once before each prompt."""
+
     async def verbosity(self, place: Place) -> Verbosity:
         """NORMAL where nobody chose, and where no session is shown."""
 

@@ -39,6 +39,8 @@ async def test_a_place_shows_as_much_as_was_chosen_while_it_is_attached(store: S
     await store.attach(THERE, KEY)
     assert await store.verbosity(HERE) is Verbosity.DETAILED
     assert await store.verbosity(THERE) is Verbosity.NORMAL
+    assert await store.verbosities(KEY) == {HERE: Verbosity.DETAILED, THERE: Verbosity.NORMAL}
+    assert list(await store.verbosities(KEY)) == await store.places(KEY)
     await store.detach(HERE)
     assert await store.verbosity(HERE) is Verbosity.NORMAL
 
