@@ -13,7 +13,16 @@ from adapters.git.copying import noted_copies
 from adapters.git.differences import staged
 from adapters.git.history import bases, commit_lines, remote_of, tip_of
 from adapters.git.process import ANY_STATUS, UNATTENDED, Git, Output, failure, in_thread
-from adapters.git.repository import Locks, commit_of, current_branch, open_repository, real, unfinished, unmerged
+from adapters.git.repository import (
+    Locks,
+    commit_of,
+    current_branch,
+    in_the_middle,
+    open_repository,
+    real,
+    unfinished,
+    unmerged,
+)
 from adapters.git.snapshots import Snapshots, copied_index
 from core.errors import NothingToCommit, WorkspaceError
 from core.model import Project
@@ -138,10 +147,7 @@ class Finishing:
     async def _refuse_state(self, top: Path) -> None:
         command = await unfinished(self._git, top)
         if command in {"rebase", "am"}:
-            raise WorkspaceError(
-                f"A {command} is not finished in {top}, so nothing was committed.",
-                f"Have the agent finish it, or give it up: git -C {top} {command} --abort",
-            )
+            raise in_the_middle(command, top, "committed")
         if conflicts := await unmerged(self._git, top):
             raise WorkspaceError(
                 f"There are conflicts in {top}, so nothing was committed: {', '.join(conflicts[:SHOWN])}",

@@ -121,6 +121,14 @@ async def unfinished(git: Git, directory: Path) -> str:
     return next((command for name, command in _UNFINISHED.items() if (folder / name).exists()), "")
 
 
+def in_the_middle(command: str, directory: Path, nothing: str) -> WorkspaceError:
+    """That `unfinished` found something; `nothing` says what was therefore not done: `committed`."""
+    return WorkspaceError(
+        f"A {command} is not finished in {directory}, so nothing was {nothing}.",
+        f"Have the agent finish it, or give it up: git -C {directory} {command} --abort",
+    )
+
+
 async def unmerged(git: Git, directory: Path) -> list[str]:
     """The files with conflicts, for people."""
     stages = (await git.run(directory, "ls-files", "--unmerged", "-z")).names

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adapters.git.history import tracking_lost
 from adapters.git.process import Git
-from adapters.git.repository import Locks, commit_of, current_branch, real, unfinished, unmerged
+from adapters.git.repository import Locks, commit_of, current_branch, in_the_middle, real, unfinished, unmerged
 from adapters.git.snapshots import Snapshots
 from core.errors import WorkspaceError
 
@@ -57,10 +57,7 @@ class Rewinding:
 
     async def _refuse_unfinished(self, top: Path) -> None:
         if command := await unfinished(self._git, top):
-            raise WorkspaceError(
-                f"A {command} is not finished in {top}, so nothing was taken back.",
-                f"Have the agent finish it, or give it up: git -C {top} {command} --abort",
-            )
+            raise in_the_middle(command, top, "taken back")
         if conflicts := await unmerged(self._git, top):
             raise WorkspaceError(
                 f"There are conflicts in {top}, {conflicts[0]} among them, so nothing was taken back.",

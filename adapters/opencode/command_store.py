@@ -11,7 +11,7 @@ from adapters.opencode.command_wire import Prompted
 from adapters.opencode.sessions import Sessions
 from adapters.opencode.stored import find_prompts
 from adapters.opencode.wire import StoredMessage
-from core.model import MessageId, SessionId
+from core.model import MessageId
 from core.ports import AgentRun
 
 
@@ -52,7 +52,6 @@ async def with_sub_agents(sessions: Sessions, run: AgentRun, prompt: str, stored
     theirs: list[StoredMessage] = []
     if any(part.tool == "task" for message in since for part in message.parts):
         begun = since[0].info.time.created
-        for child in await sessions.descendants(run.session, run.directory):
-            messages = await sessions.messages(SessionId(child), MessageId(""))
-            theirs += (message for message in messages if message.info.time.created >= begun)
+        messages = await sessions.messages_of(await sessions.descendants(run.session, run.directory))
+        theirs += (message for message in messages if message.info.time.created >= begun)
     return Store(MessageId(prompt), since, theirs)

@@ -10,7 +10,6 @@ from adapters.opencode.sessions import Sessions
 from adapters.opencode.stream import Hub, Signal, Subscription
 from core.errors import AgentError, AgentUnavailable
 from core.events import AgentEvent, Finished, Outcome, Said, Started, Step
-from core.model import MessageId, SessionId
 from core.ports import AgentRun
 
 TASK = "task"  # the tool that hands work to a sub-agent
@@ -74,11 +73,7 @@ class Follower:
             return found
         try:
             sessions = await self._sessions()
-            theirs = [
-                message
-                for child in self._subscription.children
-                for message in await sessions.messages(SessionId(child), MessageId(""))
-            ]
+            theirs = await sessions.messages_of(self._subscription.children)
         except AgentError:  # what the run itself did is more than nothing
             return found
         return sorted([*found, *self._machine.recall(theirs)], key=_order)

@@ -189,6 +189,10 @@ class Sessions:
         await self.at_rest(session, directory)
         await self.http.post(f"/session/{session}/unrevert", {}, directory=directory, within=SLOW)
 
+    async def messages_of(self, sub_agents: Iterable[str]) -> list[StoredMessage]:
+        """All that those sessions of sub-agents have stored."""
+        return [m for child in sub_agents for m in await self.messages(SessionId(child), MessageId(""))]
+
     async def message(self, session: SessionId, message: str) -> StoredMessage:
         """One of them."""
         return await self.http.get(f"/session/{session}/message/{message}", StoredMessage)

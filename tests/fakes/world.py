@@ -106,7 +106,8 @@ class Outside:
 
 
 READS = {
-    "session sessions base bases places verbosity verbosities session_at open_operations unfinished_runs runs run received_text open_asks",
+    "session sessions base bases places verbosity verbosities session_at open_operations unfinished_runs runs run",
+    "received_text open_asks",
     "pending_deliveries adopted_projects capabilities find_session list_sessions lookup inspect locate snapshot_head",
     "changed_files offer open close",
 }
