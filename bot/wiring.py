@@ -230,7 +230,7 @@ def build(  # noqa: PLR0915  one list of what there is; cut in two it would have
         Undo(store, agent, workspace, turns, callers, offers),
         Tuning(store, agent, turns, callers, audience, offers, choices, conductor.retry_last),
         Permissions(store, projects, callers, offers),
-        Finish(store, workspace, projects, callers, turns, audience, offers, pulls),
+        Finish(store, workspace, projects, callers, turns, audience, offers, pulls, complain),
     )
     commands = (conductor, overview, upkeep, files, changes, strangers, Why(store), spending, asides, *steering)
     handlers = {name: handler for part in commands for name, handler in part.commands.items()}

@@ -13,9 +13,10 @@ from core.audience import Audience
 from core.callers import Caller, Callers
 from core.commands import Command
 from core.errors import ForgeError, KugetsuError, NothingToCommit, UsageError
+from core.live import Complain
 from core.model import Project, RunState, Session
 from core.offers import Offers
-from core.ports import Forge, PullRequest, Reply, Store, Work, Workspace
+from core.ports import PullRequest, Reply, Store, Work, Workspace
 from core.projects import Projects
 from core.pulls import Pulls
 from core.turns import Turns
@@ -45,6 +46,7 @@ class Finish:
         audience: Audience,
         offers: Offers,
         pulls: Pulls,
+        complain: Complain,
     ) -> None:
         self._store = store
         self._workspace = workspace
@@ -54,6 +56,7 @@ class Finish:
         self._audience = audience
         self._offers = offers
         self._pulls = pulls
+        self._complain = complain
         self.commands: dict[str, Callable[[Command, Caller], Awaitable[Reply]]] = {
             "commit": self._commit,
             "push": self._push,
@@ -126,9 +129,10 @@ class Finish:
             now = await self._state(session)
             _must_have_remote(now)
             found = await forge.pull_request(now.project.ref, session.branch)
-            if found and found.state == "open" and not now.work.unpushed:
+            going = found if found and found.state == "open" else None
+            if going and not now.work.unpushed:
                 self._pulls.look(session.key)
-                return Reply(view_finish.request_is_there(session, found), data=_request_data(session, found))
+                return Reply(view_finish.request_is_there(session, going), data=_request_data(session, going))
             if found and found.state == "merged" and not now.work.unpushed:
                 self._pulls.look(session.key)
                 return Reply(view_finish.request_over(session, found), data=_request_data(session, found))
@@ -144,23 +148,17 @@ class Finish:
                 draft = "--draft " if command.option("draft") else ""
                 words = f" -- {command.message}" if command.message else ""
                 line = f"/pr --yes {draft}--as {now.work.head} {session.key}{words}"
-                pushes = found is not None and found.state == "open"
-                offers = [await self._offers.make("Push" if pushes else "Open it", line)]
+                offers = [await self._offers.make("Push" if going else "Open it", line)]
                 document = view_finish.will_open(session, now.work, base, title, text, offers, changed=not seen)
                 return Reply(document, ok=False, code=CONFIRM, data=_work_data(now) | {"title": title, "text": text})
             if now.work.unpushed:
                 await self._workspace.push(session.directory, session.branch, now.work.remote)
-            request = await self._opened(forge, now, base, title, text, draft=bool(command.option("draft")))
+            request = going or await forge.open_pull_request(
+                now.project.ref, session.branch, base, title, text, draft=bool(command.option("draft"))
+            )
         await self._audit(caller, session, "pr", request.url)
         await self._pulls.follow(session.key, request)
         return Reply(view_finish.request_opened(session, request), data=_request_data(session, request))
-
-    async def _opened(self, forge: Forge, now: _State, base: str, title: str, text: str, *, draft: bool) -> PullRequest:
-        branch = now.session.branch
-        found = await forge.pull_request(now.project.ref, branch)
-        if found and found.state == "open":
-            return found
-        return await forge.open_pull_request(now.project.ref, branch, base, title, text, draft=draft)
 
     async def _described(self, session: Session, said: str) -> tuple[str, str]:
         """Title and text: what the person said, else the agent's last words, which sum up what it did."""
@@ -186,8 +184,8 @@ class Finish:
     async def _audit(self, caller: Caller, session: Session, what: str, detail: str) -> None:
         try:
             await self._callers.audit(caller, what, session.key.key, detail)
-        except KugetsuError:
-            return  # it is done, and what was done must be said
+        except KugetsuError as error:  # it is done, and what was done must be said
+            self._complain(f"the {what} of {session.key} could not be recorded", error)
 
 
 def _must_have_remote(now: _State) -> None:

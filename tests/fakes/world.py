@@ -260,7 +260,7 @@ class World:
             Undo(self.store, agent, workspace, turns, callers, offers),
             Tuning(self.store, agent, turns, callers, self.audience, offers, choices, conductor.retry_last),
             Permissions(self.store, self.projects, callers, offers),
-            Finish(self.store, workspace, self.projects, callers, turns, self.audience, offers, self.pulls),
+            Finish(self.store, workspace, self.projects, callers, turns, self.audience, offers, self.pulls, said),
         )
         nobody: Any = None  # what looks after foreign sessions and other machines is tested by itself
         upkeep = Upkeep(
